@@ -1,0 +1,84 @@
+/* grow: how fast are calloc and realloc as programs use them?
+ *
+ * vectors: LIVE arrays which double when they are full, to 512 KiB, growing in turn (so that none can simply be extended);
+ * strings: a text grows by a few bytes at a time to about 200, then is dropped;
+ * calloc: zeroed tables of 16 bytes to 16 KiB, LIVE of them; the first and last words are checked to be zero.
+ *
+ * grow vectors|strings|calloc [ROUNDS] */
+#include "bench.h"
+#include <string.h>
+
+enum { LIVE = 64 };
+
+static uint64_t vectors(size_t rounds) {
+    uint64_t rng = 5, check = 0;
+    for (size_t round = 0; round < rounds; round++) {
+        uint64_t *items[LIVE] = {0};
+        size_t most = 1 << between(&rng, 6, 16); /* items of 8 bytes */
+        for (size_t room = 4; room <= most; room *= 2) {
+            for (size_t v = 0; v < LIVE; v++) {
+                items[v] = must(realloc(items[v], room * sizeof **items), "realloc");
+                for (size_t i = room == 4 ? 0 : room / 2; i < room; i += 8) items[v][i] = i ^ v;
+            }
+        }
+        for (size_t v = 0; v < LIVE; v++) {
+            for (size_t i = 0; i < most; i += 512) check += items[v][i];
+            free(items[v]);
+        }
+    }
+    return check;
+}
+
+static uint64_t strings(size_t rounds) {
+    uint64_t rng = 6, check = 0;
+    char *texts[LIVE] = {0};
+    size_t lengths[LIVE] = {0};
+    for (size_t round = 0; round < rounds; round++) {
+        size_t t = below(&rng, LIVE), more = between(&rng, 1, 24);
+        texts[t] = must(realloc(texts[t], lengths[t] + more + 1), "realloc");
+        memset(texts[t] + lengths[t], 'a' + (int)(round % 26), more);
+        lengths[t] += more;
+        texts[t][lengths[t]] = 0;
+        if (lengths[t] > 200) {
+            check += strlen(texts[t]) + (unsigned char)texts[t][0];
+            free(texts[t]);
+            texts[t] = NULL;
+            lengths[t] = 0;
+        }
+    }
+    for (size_t t = 0; t < LIVE; t++) free(texts[t]);
+    return check;
+}
+
+static uint64_t zeroed(size_t rounds) {
+    uint64_t rng = 7, check = 0;
+    uint64_t *tables[LIVE * 16] = {0};
+    for (size_t round = 0; round < rounds; round++) {
+        size_t t = below(&rng, LIVE * 16);
+        if (tables[t]) check += tables[t][0];
+        free(tables[t]);
+        size_t items = (size_t)2 << below(&rng, 11);
+        items += below(&rng, items);
+        tables[t] = must(calloc(items, 8), "calloc");
+        check += tables[t][0] + tables[t][items - 1]; /* zero, or the check differs */
+        tables[t][items - 1] = tables[t][items / 2] = tables[t][0] = round;
+    }
+    for (size_t t = 0; t < LIVE * 16; t++) free(tables[t]);
+    return check;
+}
+
+int main(int argc, char **argv) {
+    static const struct {
+        const char *name;
+        uint64_t (*run)(size_t);
+        size_t rounds;
+    } kinds[] = {{"vectors", vectors, 100}, {"strings", strings, 10000000}, {"calloc", zeroed, 1500000}};
+    for (size_t i = 0; argc > 1 && i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(argv[1], kinds[i].name)) continue;
+        size_t rounds = argument(argc, argv, 2, kinds[i].rounds);
+        uint64_t start = now_ns(), check = kinds[i].run(rounds);
+        report(now_ns() - start, rounds, check);
+        return 0;
+    }
+    usage("grow vectors|strings|calloc [ROUNDS]");
+}

@@ -1,0 +1,90 @@
+//! The doors of the thread-library assignment: myallocate, mydeallocate, shalloc (`vmalloc.h`).
+
+use crate::blocks::{self, Bad};
+use crate::malloc::set_errno;
+use crate::{engine, misuse};
+use core::ffi::{c_char, c_int, c_void, CStr};
+use core::ptr::null_mut;
+use vmcore::trace::Access;
+
+/// A request of the thread library itself: its memory is never paged.
+const LIBRARYREQ: c_int = 1;
+
+/// A block of the shared region, which every thread sees and which is never paged; NULL and ENOMEM
+/// when the region is full.
+#[no_mangle]
+pub extern "C" fn shalloc(size: usize) -> *mut c_void {
+    match engine::get_or_make().and_then(|engine| engine.shared_allocate(size)) {
+        Some(address) => address as *mut c_void,
+        None => {
+            set_errno(libc::ENOMEM);
+            null_mut()
+        }
+    }
+}
+
+/// Frees a block of the shared region; `free` does as well.
+#[no_mangle]
+pub extern "C" fn shfree(block: *mut c_void) {
+    if block.is_null() {
+        return;
+    }
+    let freed = match engine::get_or_make() {
+        Some(engine) if engine.is_shared(block as usize) => engine.shared_free(block as usize).map_err(Bad::from),
+        _ => Err(Bad::Foreign),
+    };
+    if let Err(bad) = freed {
+        misuse::die("shfree", block as usize, bad);
+    }
+}
+
+/// malloc that knows where it was called. With LIBRARYREQ the memory is never paged.
+///
+/// # Safety
+/// `file` must be null or a C string.
+#[no_mangle]
+pub unsafe extern "C" fn myallocate(size: usize, _file: *const c_char, _line: c_int, request: c_int) -> *mut c_void {
+    if request != LIBRARYREQ {
+        return crate::malloc::malloc(size);
+    }
+    // Its own pages, so that nothing of the program is kept in memory with it.
+    let Some(engine) = engine::get_or_make() else {
+        return null_mut();
+    };
+    let page = engine.page();
+    let block = size.max(1).checked_next_multiple_of(page).and_then(|whole| blocks::allocate(whole, page, false));
+    let Some(block) = block.map(|block| block.as_ptr()) else {
+        set_errno(libc::ENOMEM);
+        return null_mut();
+    };
+    let len = size.max(1).next_multiple_of(page);
+    let pinned = engine.pin(block as usize, len, Access::Write, false);
+    if pinned < len {
+        // So much cannot stay in memory beside the pages of the program.
+        engine.unpin(block as usize, pinned);
+        let _ = blocks::free(block as usize);
+        set_errno(libc::ENOMEM);
+        return null_mut();
+    }
+    block.cast()
+}
+
+/// free that reports an invalid pointer with the place of the call.
+///
+/// # Safety
+/// `file` must be null or a C string.
+#[no_mangle]
+pub unsafe extern "C" fn mydeallocate(block: *mut c_void, file: *const c_char, line: c_int, _request: c_int) {
+    if block.is_null() {
+        return;
+    }
+    if let Err(bad) = blocks::free(block as usize) {
+        let name = if file.is_null() {
+            "unknown file"
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { CStr::from_ptr(file) }.to_str().unwrap_or("unknown file")
+        };
+        misuse::die_at("mydeallocate", block as usize, bad, Some((name, line)));
+    }
+}

@@ -1,0 +1,324 @@
+//! Blocks: what every allocating door does, whatever its name.
+//!
+//! A thread allocates in its own region and frees there almost without synchronisation (the region's
+//! gate). A block of another thread's region is noted as freed and taken in by its owner later, or at
+//! once if it is large. Without a region of its own (a thread that has ended, a signal handler that
+//! interrupted malloc) a request is served from the refuge, a region that nobody owns.
+
+use crate::{engine, thread, threads};
+use core::ptr::{null_mut, NonNull};
+use core::sync::atomic::{AtomicPtr, Ordering};
+use vmcore::engine::Engine;
+use vmcore::heap::{Block, Ground, Heap, NoRoom, NotABlock};
+use vmcore::region::{Place, Region};
+use vmcore::regions::collect;
+use vmcore::stats::Counter;
+
+/// Bytes per granule.
+const GRANULE: usize = 16;
+/// No request may be larger: differences of pointers into a block must fit.
+const MOST: usize = isize::MAX as usize;
+/// A region without owner is tidied after so many blocks were freed in it.
+const TIDY: u64 = 32;
+
+/// The region for requests of those who have none.
+static REFUGE: AtomicPtr<Region> = AtomicPtr::new(null_mut());
+
+/// What went wrong with a pointer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bad {
+    /// Not memory of this library.
+    Foreign,
+    /// Freed before, or never handed out.
+    Freed,
+    /// The middle of a block.
+    Middle,
+}
+
+impl From<NotABlock> for Bad {
+    fn from(what: NotABlock) -> Bad {
+        match what {
+            NotABlock::Freed => Bad::Freed,
+            NotABlock::Middle => Bad::Middle,
+        }
+    }
+}
+
+#[inline]
+fn granules(size: usize) -> u64 {
+    (size.max(1) as u64).div_ceil(GRANULE as u64)
+}
+
+#[inline]
+fn place_of(engine: &'static Engine, region: &'static Region) -> Place {
+    let base = core::ptr::from_ref(region) as usize - engine.span().heap;
+    Place { engine, region, base }
+}
+
+/// A block of `size` bytes at a multiple of `align` (a power of two), zeroed if `zero`.
+#[inline]
+pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
+    let engine = engine::get_or_make()?;
+    let n = granules(size);
+    if let (Some(thread), true) = (thread::current(), align <= GRANULE) {
+        // SAFETY: regions live for ever.
+        if let Some(region) = unsafe { thread.region.load(Ordering::Relaxed).as_ref() } {
+            let place = place_of(engine, region);
+            if region.gate.enter() {
+                // SAFETY: we are the owner, inside the gate.
+                let block = unsafe { region.heap() }.allocate_at_hand(&place, n);
+                region.gate.leave();
+                if let Some(block) = block {
+                    thread.note_allocated(n as usize * GRANULE);
+                    return Some(finish(&place, block, size, zero));
+                }
+            }
+        }
+    }
+    allocate_slowly(engine, size, align, zero)
+}
+
+#[inline]
+fn finish(place: &Place, block: Block, size: usize, zero: bool) -> NonNull<u8> {
+    let address = place.address(block.start) as *mut u8;
+    if zero && !block.zero {
+        // SAFETY: a fresh block of at least `size` bytes; its pages may fault, no lock is held.
+        unsafe { core::ptr::write_bytes(address, 0, size) };
+    }
+    // SAFETY: blocks never lie at address zero.
+    unsafe { NonNull::new_unchecked(address) }
+}
+
+#[cold]
+fn allocate_slowly(engine: &'static Engine, size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
+    if size > MOST {
+        return failed();
+    }
+    let n = granules(size);
+    let align = (align / GRANULE).max(1) as u64;
+    let Some(place) = threads::enter().and_then(|thread| own_place(engine, thread)) else {
+        return allocate_in_refuge(engine, n, align, zero, size);
+    };
+    if !place.region.gate.enter() {
+        // A signal handler interrupted malloc in this very thread.
+        return allocate_in_refuge(engine, n, align, zero, size);
+    }
+    // SAFETY: we are the owner, inside the gate.
+    let heap = unsafe { place.region.heap() };
+    if place.region.freed_blocks.load(Ordering::Relaxed) > 0 {
+        collect(&place, heap);
+    }
+    let mut block = heap.allocate(&place, n, align, zero);
+    if block.is_err() {
+        heap.flush(&place);
+        block = heap.allocate(&place, n, align, zero);
+    }
+    place.region.gate.leave();
+    if block == Err(NoRoom::Backing) {
+        engine.collect_everywhere(Some(place.region));
+        if place.region.gate.enter() {
+            // SAFETY: as above.
+            block = unsafe { place.region.heap() }.allocate(&place, n, align, zero);
+            place.region.gate.leave();
+        }
+    }
+    match block {
+        Ok(block) => {
+            if let Some(thread) = thread::current() {
+                thread.note_allocated(n as usize * GRANULE);
+            }
+            Some(finish(&place, block, size, zero))
+        }
+        Err(_) => failed(),
+    }
+}
+
+fn failed() -> Option<NonNull<u8>> {
+    if let Some(thread) = thread::current() {
+        thread.counters.count(Counter::MallocFailed);
+    }
+    None
+}
+
+/// The region of the running thread, acquired now if it has none.
+fn own_place(engine: &'static Engine, thread: &'static thread::Thread) -> Option<Place> {
+    // SAFETY: regions live for ever.
+    if let Some(region) = unsafe { thread.region.load(Ordering::Relaxed).as_ref() } {
+        return Some(place_of(engine, region));
+    }
+    let place = engine.acquire_region(thread.number.load(Ordering::Relaxed))?;
+    thread.region.store(core::ptr::from_ref(place.region).cast_mut(), Ordering::Relaxed);
+    Some(place)
+}
+
+/// A region that belongs to nobody; everybody closes its gate to use it.
+fn allocate_in_refuge(engine: &'static Engine, n: u64, align: u64, zero: bool, size: usize) -> Option<NonNull<u8>> {
+    // Acquire: pairs with the release below.
+    let mut refuge = REFUGE.load(Ordering::Acquire);
+    if refuge.is_null() {
+        let place = engine.acquire_region(u32::MAX - 1)?;
+        let new = core::ptr::from_ref(place.region).cast_mut();
+        refuge = match REFUGE.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => new,
+            Err(other) => {
+                engine.abandon_region(&place);
+                other
+            }
+        };
+    }
+    // SAFETY: regions live for ever.
+    let place = place_of(engine, unsafe { refuge.as_ref()? });
+    let block = engine.with_closed(&place, false, |heap| {
+        collect(&place, heap);
+        heap.allocate(&place, n, align, zero)
+    });
+    match block {
+        Ok(block) => Some(finish(&place, block, size, zero)),
+        Err(_) => failed(),
+    }
+}
+
+/// The thread that owns `region` ends.
+pub fn abandon(engine: &'static Engine, region: &'static Region) {
+    engine.abandon_region(&place_of(engine, region));
+}
+
+/// Frees the block at `address`.
+#[inline]
+pub fn free(address: usize) -> Result<(), Bad> {
+    let engine = engine::get_or_make().ok_or(Bad::Foreign)?;
+    let Some(place) = engine.find(address) else {
+        return free_shared(engine, address);
+    };
+    if address % GRANULE != 0 {
+        return Err(Bad::Middle);
+    }
+    let start = place.granule(address);
+    let thread = thread::current();
+    if let Some(thread) = thread {
+        let own = thread.region.load(Ordering::Relaxed);
+        if core::ptr::eq(own, place.region) && place.region.gate.enter() {
+            // SAFETY: we are the owner, inside the gate.
+            let freed = unsafe { place.region.heap() }.free(&place, start);
+            place.region.gate.leave();
+            let n = freed?;
+            thread.note_freed(n as usize * GRANULE);
+            return Ok(());
+        }
+    }
+    free_from_afar(engine, &place, start, thread)
+}
+
+fn free_shared(engine: &'static Engine, address: usize) -> Result<(), Bad> {
+    if !engine.is_shared(address) {
+        return Err(Bad::Foreign);
+    }
+    Ok(engine.shared_free(address)?)
+}
+
+/// Frees a block of a region that is not the caller's, or not at this moment.
+#[cold]
+fn free_from_afar(engine: &'static Engine, place: &Place, start: u64, thread: Option<&'static thread::Thread>) -> Result<(), Bad> {
+    let n = Heap::measure(place, start)?;
+    let page = start >> place.page_shift();
+    let own = thread.is_some_and(|thread| core::ptr::eq(thread.region.load(Ordering::Relaxed), place.region));
+    if Heap::is_large(place, n) && !own {
+        engine.with_closed(place, false, |heap| heap.free(place, start))?;
+    } else if engine.can_note_freed(place, page) {
+        note_freed(engine, place, start)?;
+    } else if own {
+        // A signal handler interrupted malloc, and there is no room yet to note what it frees: the
+        // block is lost rather than the heap.
+        return Ok(());
+    } else {
+        engine.with_closed(place, false, |heap| {
+            // With room for notes, the next free is cheap; this one is done here.
+            engine.back_freed(place, page);
+            heap.free(place, start)
+        })?;
+    }
+    if let Some(thread) = thread {
+        thread.note_freed(n as usize * GRANULE);
+    }
+    Ok(())
+}
+
+fn note_freed(engine: &'static Engine, place: &Place, start: u64) -> Result<(), Bad> {
+    Heap::free_from_afar(place, start)?;
+    let group = (start >> place.page_shift()) / 64;
+    let bit = 1u64 << (group % 64);
+    // Release: pairs with the swap in `collect`. The load spares a shared cache line.
+    if place.region.freed_groups.load(Ordering::Relaxed) & bit == 0 {
+        place.region.freed_groups.fetch_or(bit, Ordering::AcqRel);
+    }
+    let noted = place.region.freed_blocks.fetch_add(1, Ordering::Relaxed) + 1;
+    if noted % TIDY == 0 && place.region.owner.load(Ordering::Relaxed) == 0 {
+        engine.collect_abandoned(place);
+    }
+    Ok(())
+}
+
+/// The bytes that the program may use of the block at `address`.
+pub fn usable_size(address: usize) -> Result<usize, Bad> {
+    let engine = engine::get_or_make().ok_or(Bad::Foreign)?;
+    let Some(place) = engine.find(address) else {
+        return if engine.is_shared(address) { Ok(engine.shared_size(address)?) } else { Err(Bad::Foreign) };
+    };
+    if address % GRANULE != 0 {
+        return Err(Bad::Middle);
+    }
+    Ok(Heap::measure(&place, place.granule(address))? as usize * GRANULE)
+}
+
+/// Makes the block at `address` hold `size` bytes, here or elsewhere; `Ok(None)` if there is no
+/// memory, and then the block is as it was.
+pub fn reallocate(address: usize, size: usize) -> Result<Option<NonNull<u8>>, Bad> {
+    let old_size = usable_size(address)?;
+    if size > MOST {
+        return Ok(failed());
+    }
+    let (old, new) = (granules(old_size), granules(size));
+    let engine = engine::get_or_make().ok_or(Bad::Foreign)?;
+    let place = engine.find(address);
+    if let Some(place) = place {
+        let own = thread::current().filter(|thread| core::ptr::eq(thread.region.load(Ordering::Relaxed), place.region));
+        if let (Some(thread), true) = (own, old != new) {
+            if place.region.gate.enter() {
+                // SAFETY: we are the owner, inside the gate.
+                let resized = unsafe { place.region.heap() }.resize(&place, place.granule(address), old, new);
+                place.region.gate.leave();
+                if resized {
+                    let now = Heap::measure(&place, place.granule(address)).unwrap_or(new);
+                    thread.note_resized((now as i64 - old as i64) * GRANULE as i64);
+                    return Ok(NonNull::new(address as *mut u8));
+                }
+            }
+        }
+    }
+    if new == old {
+        return Ok(NonNull::new(address as *mut u8));
+    }
+    let Some(target) = allocate(size, GRANULE, false) else {
+        return Ok(None);
+    };
+    let to = target.as_ptr() as usize;
+    let moved = match (place, engine.find(to)) {
+        (Some(from), Some(target)) if Heap::is_large(&from, old) && Heap::is_large(&target, new) => {
+            let pages = old.min(new) >> from.page_shift();
+            engine.move_pages(&from, place_page(&from, address), &target, place_page(&target, to), pages);
+            (pages << from.page_shift()) as usize * GRANULE
+        }
+        _ => 0,
+    };
+    let rest = old_size.min(size) - moved.min(old_size.min(size));
+    if rest > 0 {
+        // SAFETY: both blocks hold that much and do not overlap; pages may fault, no lock is held.
+        unsafe { core::ptr::copy_nonoverlapping((address + moved) as *const u8, (to + moved) as *mut u8, rest) };
+    }
+    free(address)?;
+    Ok(Some(target))
+}
+
+fn place_page(place: &Place, address: usize) -> u64 {
+    place.granule(address) >> place.page_shift()
+}

@@ -1,0 +1,40 @@
+//! libvmalloc.so: preloaded into an unmodified program, it gives every thread a heap whose pages live
+//! in a bounded arena and a swap file. The doors here know the engine (`vmcore`); the engine knows
+//! none of them.
+//!
+//! What is exported replaces the C library's functions of the same name; `exports.txt` lists it all.
+#![no_std]
+
+mod assignment;
+mod blocks;
+mod engine;
+mod malloc;
+mod misuse;
+mod next;
+mod processes;
+mod settings;
+mod signals;
+mod statistics;
+mod syscalls;
+mod thread;
+mod threads;
+
+use vmcore::report::say;
+
+// A hint only: most programs allocate before constructors run.
+#[ctor::ctor]
+fn begin() {
+    engine::get_or_make();
+}
+
+#[ctor::dtor]
+fn end() {
+    statistics::finish();
+}
+
+/// A panic here is a bug of ours: say so, and end the program before it goes on with wrong memory.
+#[panic_handler]
+fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
+    say(format_args!("internal error: {info}"));
+    misuse::abort()
+}

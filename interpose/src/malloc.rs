@@ -1,0 +1,150 @@
+//! The malloc family as libc's manual asks for it ("Replacing malloc"), with glibc's edges.
+
+use crate::blocks::{self, Bad};
+use crate::misuse;
+use core::ffi::{c_int, c_void};
+use core::ptr::{null_mut, NonNull};
+use vmcore::units::SYSTEM_PAGE;
+
+/// Sets errno.
+pub(crate) fn set_errno(error: c_int) {
+    // SAFETY: libc's own place for the running thread's errno.
+    unsafe { *libc::__errno_location() = error };
+}
+
+#[inline]
+fn answer(block: Option<NonNull<u8>>) -> *mut c_void {
+    match block {
+        Some(block) => block.as_ptr().cast(),
+        None => {
+            set_errno(libc::ENOMEM);
+            null_mut()
+        }
+    }
+}
+
+/// malloc(3).
+#[no_mangle]
+pub extern "C" fn malloc(size: usize) -> *mut c_void {
+    answer(blocks::allocate(size, 1, false))
+}
+
+/// calloc(3).
+#[no_mangle]
+pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    answer(count.checked_mul(size).and_then(|bytes| blocks::allocate(bytes, 1, true)))
+}
+
+/// free(3); errno stays as it is.
+#[no_mangle]
+pub extern "C" fn free(block: *mut c_void) {
+    if !block.is_null() {
+        if let Err(bad) = blocks::free(block as usize) {
+            misuse::die("free", block as usize, bad);
+        }
+    }
+}
+
+/// realloc(3): size 0 frees and returns NULL, as glibc does.
+#[no_mangle]
+pub extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+    if block.is_null() {
+        return malloc(size);
+    }
+    if size == 0 {
+        free(block);
+        return null_mut();
+    }
+    match blocks::reallocate(block as usize, size) {
+        Ok(moved) => answer(moved),
+        Err(bad) => misuse::die("realloc", block as usize, bad),
+    }
+}
+
+/// reallocarray(3).
+#[no_mangle]
+pub extern "C" fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    match count.checked_mul(size) {
+        Some(bytes) => realloc(block, bytes),
+        None => answer(None),
+    }
+}
+
+/// A block at a multiple of `align`, rounded up to a power of two as glibc does.
+fn aligned(align: usize, size: usize) -> Option<NonNull<u8>> {
+    blocks::allocate(size, align.checked_next_power_of_two()?, false)
+}
+
+/// memalign(3).
+#[no_mangle]
+pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
+    if align > isize::MAX as usize / 2 + 1 {
+        set_errno(libc::EINVAL);
+        return null_mut();
+    }
+    answer(aligned(align, size))
+}
+
+/// aligned_alloc(3); glibc 2.36 takes any alignment that memalign takes.
+#[no_mangle]
+pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+    memalign(align, size)
+}
+
+/// posix_memalign(3).
+///
+/// # Safety
+/// `place` must have room for a pointer.
+#[no_mangle]
+pub unsafe extern "C" fn posix_memalign(place: *mut *mut c_void, align: usize, size: usize) -> c_int {
+    if align % size_of::<usize>() != 0 || !align.is_power_of_two() {
+        return libc::EINVAL;
+    }
+    match aligned(align, size) {
+        Some(block) => {
+            // SAFETY: the caller's promise.
+            unsafe { place.write(block.as_ptr().cast()) };
+            0
+        }
+        None => libc::ENOMEM,
+    }
+}
+
+/// valloc(3).
+#[no_mangle]
+pub extern "C" fn valloc(size: usize) -> *mut c_void {
+    answer(aligned(SYSTEM_PAGE, size))
+}
+
+/// pvalloc(3).
+#[no_mangle]
+pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
+    answer(size.max(1).checked_next_multiple_of(SYSTEM_PAGE).and_then(|size| aligned(SYSTEM_PAGE, size)))
+}
+
+/// malloc_usable_size(3).
+#[no_mangle]
+pub extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
+    if block.is_null() {
+        return 0;
+    }
+    blocks::usable_size(block as usize).unwrap_or_else(|bad: Bad| misuse::die("malloc_usable_size", block as usize, bad))
+}
+
+/// free under its old name.
+#[no_mangle]
+pub extern "C" fn cfree(block: *mut c_void) {
+    free(block);
+}
+
+/// free with a size that C23 lets the caller tell.
+#[no_mangle]
+pub extern "C" fn free_sized(block: *mut c_void, _size: usize) {
+    free(block);
+}
+
+/// free with a size and an alignment that C23 lets the caller tell.
+#[no_mangle]
+pub extern "C" fn free_aligned_sized(block: *mut c_void, _align: usize, _size: usize) {
+    free(block);
+}

@@ -1,0 +1,306 @@
+//! Statistics and trace: where they go, and when they are written.
+//!
+//! They are written when the process ends: by the library's destructor, or before `_exit`. A forked
+//! child counts from zero and writes files of its own.
+
+use crate::{engine, thread};
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use spin::Once;
+use vmcore::config::Config;
+use vmcore::engine::Engine;
+use vmcore::heap::Ground;
+use vmcore::pte::State;
+use vmcore::report::say;
+use vmcore::stats::{write_json, write_table, FrameGauges, Report, SwapGauges, ThreadReport, Totals};
+use vmcore::sys::{file, thread as sys};
+
+const PATH: usize = 4096;
+
+/// A file name that was given in a variable; relative names are kept absolute.
+struct Template {
+    bytes: [u8; PATH],
+    len: usize,
+}
+
+static STATS: Once<Template> = Once::new();
+static TRACE: Once<Template> = Once::new();
+/// Where the table goes: the standard error of the start, which many programs close before they end.
+static TABLE: AtomicI32 = AtomicI32::new(2);
+static WRITTEN: AtomicBool = AtomicBool::new(false);
+static BYTES: AtomicI64 = AtomicI64::new(0);
+static PEAK: AtomicI64 = AtomicI64::new(0);
+static THREADS: AtomicU64 = AtomicU64::new(0);
+
+/// Process start: notes the file names and starts the trace.
+pub fn begin(engine: &'static Engine, config: &Config<'static>) {
+    if let Some(name) = config.stats.filter(|name| *name != b"-") {
+        STATS.call_once(|| Template::new(name));
+    }
+    if config.stats == Some(b"-") {
+        if let Ok(fd) = file::duplicate(2) {
+            TABLE.store(fd, Ordering::Relaxed);
+        }
+    }
+    if let Some(name) = config.trace {
+        TRACE.call_once(|| Template::new(name));
+    }
+    start_trace(engine);
+}
+
+fn start_trace(engine: &Engine) {
+    let Some(template) = TRACE.get() else {
+        return;
+    };
+    match template.create() {
+        Some(fd) => engine.trace.start(file::out_of_the_way(fd)),
+        None => say(format_args!("cannot write the trace to {template}; there will be none")),
+    }
+}
+
+/// Adds to what is allocated.
+pub fn note_bytes(bytes: i64) {
+    let now = BYTES.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(now, Ordering::Relaxed);
+}
+
+/// One thread more.
+pub fn count_thread() {
+    THREADS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Bytes allocated and not freed, to within a batch a thread.
+pub fn bytes_in_use() -> usize {
+    BYTES.load(Ordering::Relaxed).max(0) as usize
+}
+
+/// The process ends: writes what was asked for, once.
+pub fn finish() {
+    let (Some(engine), Some(config)) = (engine::get(), engine::config()) else {
+        return;
+    };
+    if WRITTEN.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    engine.trace.flush();
+    match config.stats {
+        Some(b"-") => print_table(),
+        Some(_) => write_file(engine, config),
+        None => {}
+    }
+}
+
+/// A forked child counts for itself.
+pub fn survive_fork() {
+    WRITTEN.store(false, Ordering::Relaxed);
+    THREADS.store(1, Ordering::Relaxed);
+    let Some(engine) = engine::get() else {
+        return;
+    };
+    let before = vmcore::stats::Counters::new();
+    before.absorb(&engine.counters);
+    if let Some(thread) = thread::current() {
+        before.absorb(&thread.counters);
+    }
+    // SAFETY: the child's only thread.
+    unsafe { engine.trace.stop() };
+    // Without %p the name is the parent's.
+    if TRACE.get().is_some_and(Template::is_per_process) {
+        start_trace(engine);
+    }
+}
+
+/// The short table on stderr.
+pub fn print_table() {
+    if let (Some(engine), Some(config)) = (engine::get(), engine::config()) {
+        with_report(engine, config, |report| {
+            let mut out = Output { fd: TABLE.load(Ordering::Relaxed), buffer: [0; 2048], len: 0 };
+            let _ = write_table(report, &mut out);
+            out.flush();
+        });
+    }
+}
+
+fn write_file(engine: &'static Engine, config: &Config<'static>) {
+    let Some(template) = STATS.get() else {
+        return;
+    };
+    let Some(fd) = template.create() else {
+        say(format_args!("cannot write the statistics to {template}"));
+        return;
+    };
+    with_report(engine, config, |report| {
+        let mut out = Output { fd, buffer: [0; 2048], len: 0 };
+        let _ = write_json(report, thread_reports(engine), &mut out);
+        out.flush();
+    });
+    file::close(fd);
+}
+
+fn thread_reports(engine: &'static Engine) -> impl Iterator<Item = ThreadReport> {
+    thread::all().map(move |thread| {
+        let (mut resident, mut swapped) = (0, 0);
+        let number = thread.number.load(Ordering::Relaxed);
+        let own = engine.places().find(|place| place.region.owner.load(Ordering::Relaxed) == number + 1);
+        if let Some(place) = own {
+            for page in 0..(place.backed_groups() * 64).min(place.pages()) {
+                match place.page(page).pte().state() {
+                    State::Resident => resident += 1,
+                    State::Swapped => swapped += 1,
+                    _ => {}
+                }
+            }
+        }
+        let mut totals = Totals::new();
+        totals.add(&thread.counters);
+        ThreadReport { id: u64::from(number), resident, swapped, totals }
+    })
+}
+
+fn with_report(engine: &'static Engine, config: &Config<'static>, work: impl FnOnce(&Report<'_>)) {
+    for thread in thread::all() {
+        // Only approximately: the others may be at it.
+        note_bytes(0);
+        if thread::current().is_some_and(|own| core::ptr::eq(own, thread)) {
+            thread.report_bytes();
+        }
+    }
+    let mut totals = Totals::new();
+    totals.add(&engine.counters);
+    for thread in thread::all() {
+        totals.add(&thread.counters);
+    }
+    let layout = *engine.arena().layout();
+    let usage = engine.usage();
+    let fixed = u64::from(layout.frames - layout.first_shared) + u64::from(layout.first_pool);
+    let growing = u64::from(engine.gauges.bookkeeping.load(Ordering::Relaxed));
+    let peak = u64::from(engine.gauges.resident_peak.load(Ordering::Relaxed));
+    let resident = u64::from(usage.frames_used).saturating_sub(fixed + growing);
+    let mut name = [0; 256];
+    let len = program_name(&mut name);
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        pid: sys::process_id(),
+        program: name.get(..len).unwrap_or(b""),
+        threads: THREADS.load(Ordering::Relaxed),
+        config,
+        frames: FrameGauges {
+            total: u64::from(layout.frames),
+            bookkeeping: u64::from(layout.first_pool) + growing,
+            shared: u64::from(layout.frames - layout.first_shared),
+            resident,
+            resident_peak: peak.saturating_sub(fixed + growing).max(resident),
+        },
+        swap: SwapGauges {
+            slots: u64::from(layout.slots),
+            used: u64::from(usage.slots_used),
+            used_peak: u64::from(usage.slots_peak),
+        },
+        malloc_bytes_peak: PEAK.load(Ordering::Relaxed).max(0) as u64,
+        totals,
+    };
+    work(&report);
+}
+
+/// The name of the running program, as the kernel keeps it.
+fn program_name(room: &mut [u8]) -> usize {
+    let Ok(fd) = file::open(c"/proc/self/comm", libc::O_RDONLY, 0) else {
+        return 0;
+    };
+    let len = file::read(fd, room).unwrap_or(0);
+    file::close(fd);
+    len.saturating_sub(1)
+}
+
+impl Template {
+    fn new(name: &[u8]) -> Template {
+        let mut template = Template { bytes: [0; PATH], len: 0 };
+        if name.first() != Some(&b'/') {
+            let room = template.bytes.as_mut_ptr();
+            // SAFETY: room for PATH bytes.
+            if !unsafe { libc::getcwd(room.cast(), PATH) }.is_null() {
+                template.len = template.bytes.iter().position(|byte| *byte == 0).unwrap_or(0);
+                template.push(b"/");
+            }
+        }
+        template.push(name);
+        template
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            // The last byte stays zero.
+            if let Some(slot) = self.bytes.get_mut(..PATH - 1).and_then(|bytes| bytes.get_mut(self.len)) {
+                *slot = *byte;
+                self.len += 1;
+            }
+        }
+    }
+
+    fn text(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(b"")
+    }
+
+    fn is_per_process(&self) -> bool {
+        self.text().windows(2).any(|pair| pair == b"%p")
+    }
+
+    /// Creates the file, with `%p` replaced by the process's number.
+    fn create(&self) -> Option<i32> {
+        let mut name = Template { bytes: [0; PATH], len: 0 };
+        let mut rest = self.text();
+        while let Some((byte, after)) = rest.split_first() {
+            if *byte == b'%' && after.first() == Some(&b'p') {
+                let _ = write!(name, "{}", sys::process_id());
+                rest = after.get(1..).unwrap_or(b"");
+            } else {
+                name.push(&[*byte]);
+                rest = after;
+            }
+        }
+        let path = core::ffi::CStr::from_bytes_until_nul(&name.bytes).ok()?;
+        file::open(path, libc::O_CREAT | libc::O_TRUNC | libc::O_WRONLY, 0o644).ok()
+    }
+}
+
+impl Write for Template {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(core::str::from_utf8(self.text()).unwrap_or("the file"))
+    }
+}
+
+/// Text on its way to a descriptor.
+struct Output {
+    fd: i32,
+    buffer: [u8; 2048],
+    len: usize,
+}
+
+impl Output {
+    fn flush(&mut self) {
+        let len = core::mem::take(&mut self.len);
+        let _ = file::write_all(self.fd, self.buffer.get(..len).unwrap_or(b""));
+    }
+}
+
+impl Write for Output {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if self.len == self.buffer.len() {
+                self.flush();
+            }
+            if let Some(slot) = self.buffer.get_mut(self.len) {
+                *slot = byte;
+                self.len += 1;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! The threads of the process as this library knows them.
+//!
+//! Each thread has a record in memory that is never paged and never unmapped: records of ended
+//! threads are used again, so whoever walks the registry always looks at a record. A thread finds its
+//! own through one word of initial-exec TLS, which costs two loads and never allocates. Behind the
+//! record lies the thread's alternate signal stack: the program's own stacks may lie in paged memory.
+
+use core::cell::Cell;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU8, Ordering};
+use vmcore::lock::Lock;
+use vmcore::region::Region;
+use vmcore::stats::{Counter, Counters};
+use vmcore::sys::memory::{self, Protection};
+use vmcore::sys::thread as sys;
+
+/// Bytes of a record.
+const RECORD: usize = 4096;
+/// Allocated bytes are reported in batches of this.
+const BATCH: i64 = 64 * 1024;
+/// Bytes of an alternate stack.
+pub const STACK: usize = 64 * 1024;
+
+/// A thread's record. All zero is the record of no thread.
+#[repr(C)]
+pub struct Thread {
+    /// Syscall User Dispatch reads this byte at every system call: 0 lets it pass, 1 traps it.
+    pub selector: AtomicU8,
+    /// The thread's number: main is 0.
+    pub number: AtomicU32,
+    /// The kernel's number of the thread; 0 while the record is of no use.
+    pub tid: AtomicU32,
+    /// The thread's region, or null while it has none.
+    pub region: AtomicPtr<Region>,
+    /// What the thread counted.
+    pub counters: Counters,
+    /// What the system-call guard keeps for this thread.
+    pub guard: crate::syscalls::ThreadState,
+    /// What the signal doors keep for this thread.
+    pub signals: crate::signals::ThreadState,
+    /// Bytes allocated minus freed that the process's gauge does not know yet.
+    pub unreported: Cell<i64>,
+    /// Rounds of thread-specific destructors that this thread has seen.
+    pub farewells: Cell<u32>,
+    next: AtomicPtr<Thread>,
+}
+
+const _: () = assert!(size_of::<Thread>() <= RECORD);
+
+// SAFETY: what is not atomic is used by the thread itself only.
+unsafe impl Sync for Thread {}
+
+/// Every record that was ever made, newest first.
+static REGISTRY: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
+/// Guards the search for a record that is of no use.
+static ENTRANCE: Lock<u32> = Lock::new(0);
+
+core::arch::global_asm!(
+    ".section .tbss.vmalloc_self,\"awT\",@nobits",
+    ".hidden vmalloc_self",
+    ".globl vmalloc_self",
+    ".type vmalloc_self, @object",
+    ".size vmalloc_self, 8",
+    ".balign 8",
+    "vmalloc_self: .zero 8",
+    ".text",
+);
+
+/// The record of the running thread, once it has entered.
+#[inline(always)]
+pub fn current() -> Option<&'static Thread> {
+    let record: *const Thread;
+    // SAFETY: a load from the thread's own static TLS block.
+    unsafe {
+        core::arch::asm!(
+            "mov {0}, qword ptr [rip + vmalloc_self@GOTTPOFF]",
+            "mov {0}, qword ptr fs:[{0}]",
+            out(reg) record,
+            options(readonly, nostack, preserves_flags)
+        );
+        // SAFETY: either null or a record, which lives for ever.
+        record.as_ref()
+    }
+}
+
+fn set_current(record: *const Thread) {
+    // SAFETY: a store to the thread's own static TLS block.
+    unsafe {
+        core::arch::asm!(
+            "mov {1}, qword ptr [rip + vmalloc_self@GOTTPOFF]",
+            "mov qword ptr fs:[{1}], {0}",
+            in(reg) record,
+            out(reg) _,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// The records of all threads that run, in no order.
+pub fn all() -> impl Iterator<Item = &'static Thread> {
+    // Acquire: pairs with the release in `enter`.
+    let mut at = REGISTRY.load(Ordering::Acquire);
+    core::iter::from_fn(move || {
+        // SAFETY: records live for ever.
+        let record = unsafe { at.as_ref()? };
+        at = record.next.load(Ordering::Acquire);
+        Some(record)
+    })
+    .filter(|record| record.tid.load(Ordering::Acquire) != 0)
+}
+
+impl Thread {
+    /// Whether this is the record of threads that have ended for this library.
+    pub fn has_left(&self) -> bool {
+        core::ptr::eq(self, GONE.load(Ordering::Acquire))
+    }
+
+    /// The thread got a block of so many bytes.
+    #[inline]
+    pub fn note_allocated(&self, bytes: usize) {
+        self.counters.count(Counter::MallocCalls);
+        self.counters.add(Counter::MallocBytes, bytes as u64);
+        self.note_bytes(bytes as i64);
+    }
+
+    /// The thread freed a block of so many bytes.
+    #[inline]
+    pub fn note_freed(&self, bytes: usize) {
+        self.counters.count(Counter::MallocFrees);
+        self.counters.add(Counter::MallocBytesFreed, bytes as u64);
+        self.note_bytes(-(bytes as i64));
+    }
+
+    /// A block that the thread keeps has grown, or shrunk, by so many bytes.
+    pub fn note_resized(&self, bytes: i64) {
+        let counter = if bytes > 0 { Counter::MallocBytes } else { Counter::MallocBytesFreed };
+        self.counters.add(counter, bytes.unsigned_abs());
+        self.note_bytes(bytes);
+    }
+
+    #[inline]
+    fn note_bytes(&self, bytes: i64) {
+        let sum = self.unreported.get() + bytes;
+        self.unreported.set(sum);
+        if !(-BATCH..BATCH).contains(&sum) {
+            self.report_bytes();
+        }
+    }
+
+    /// Hands what is unreported to the process's gauge.
+    #[cold]
+    pub fn report_bytes(&self) {
+        crate::statistics::note_bytes(self.unreported.replace(0));
+    }
+
+    /// The alternate stack: its base; it is [`STACK`] bytes long.
+    pub fn stack(&self) -> usize {
+        core::ptr::from_ref(self) as usize + RECORD
+    }
+}
+
+/// The running thread enters: it gets a record and a number. `None` when there is no memory for it.
+pub fn enter() -> Option<&'static Thread> {
+    if let Some(thread) = current() {
+        return Some(thread);
+    }
+    let mut entered = ENTRANCE.hold();
+    let mut at = REGISTRY.load(Ordering::Acquire);
+    // SAFETY: records live for ever.
+    while let Some(record) = unsafe { at.as_ref() } {
+        if record.tid.load(Ordering::Acquire) == 0 {
+            break;
+        }
+        at = record.next.load(Ordering::Acquire);
+    }
+    if at.is_null() {
+        at = memory::reserve(RECORD + STACK, Protection::ReadWrite).ok()? as *mut Thread;
+        // SAFETY: fresh zeroed memory, large enough and valid as a record.
+        let record = unsafe { &*at };
+        record.next.store(REGISTRY.load(Ordering::Relaxed), Ordering::Relaxed);
+        // Release: pairs with `all`.
+        REGISTRY.store(at, Ordering::Release);
+    }
+    // SAFETY: as above.
+    let record = unsafe { &*at };
+    record.number.store(*entered, Ordering::Relaxed);
+    *entered += 1;
+    record.farewells.set(0);
+    record.tid.store(sys::id(), Ordering::Release);
+    drop(entered);
+    set_current(record);
+    Some(record)
+}
+
+/// What threads have for a record after they left: libc still frees, and may even allocate.
+static GONE: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The running thread ends: its record is free for another. Its counters must have been absorbed.
+pub fn leave(thread: &'static Thread) {
+    if GONE.load(Ordering::Acquire).is_null() {
+        if let Ok(new) = memory::reserve(RECORD, Protection::ReadWrite) {
+            // One is enough; that of a slower thread stays unused.
+            GONE.store(new as *mut Thread, Ordering::Release);
+        }
+    }
+    set_current(GONE.load(Ordering::Acquire));
+    // Release: pairs with `enter` of the next user.
+    thread.tid.store(0, Ordering::Release);
+}
+
+/// In a child process: the calling thread is the only one left.
+///
+/// # Safety
+/// Called in a child before any other thread exists.
+pub unsafe fn survive_fork() {
+    // SAFETY: the caller's promise.
+    unsafe { ENTRANCE.reset() };
+    let own = current();
+    for record in all() {
+        if own.is_some_and(|own| core::ptr::eq(own, record)) {
+            record.tid.store(sys::id(), Ordering::Relaxed);
+        } else {
+            record.tid.store(0, Ordering::Relaxed);
+        }
+    }
+}

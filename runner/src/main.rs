@@ -1,0 +1,36 @@
+//! The `vmalloc` command: starts programs under `libvmalloc.so` and compares policies.
+//!
+//! Exit statuses: those of `env(1)` and the shell. `run` ends as the program does, because it
+//! becomes the program; 78 is a bad setting, 126 a program that cannot be reached, 127 a program
+//! that is not there, 125 trouble of our own; 1 from `compare` means that an output differed.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod elf;
+mod executor;
+mod export;
+mod failure;
+mod library;
+mod privilege;
+mod program;
+mod results;
+mod script;
+mod settings;
+mod statistics;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let matches = cli::command().get_matches();
+    let outcome = match matches.subcommand() {
+        Some(("run", args)) => commands::run::main(args),
+        Some(("compare", args)) => commands::compare::main(args),
+        Some(("report", args)) => commands::report::main(args),
+        _ => commands::options::main(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("vmalloc: {error:#}");
+        failure::exit_code(&error)
+    })
+}

@@ -1,0 +1,102 @@
+# The programs of test-programs/, natively and under the library: first with the default settings
+# (8 MiB arena, 16 MiB swap), then with arenas so small that they page all the time.
+
+p=$programs
+
+group default
+same    -k 332833500   "vector multiply, 1000"      -- "$p/vector_multiply" 1000
+same    -k 2121018208  "row sums, 1000 x 1000"      -- "$p/row_sums" 1000 1000
+same -p -k 821375360   "row sums, 1000 x 4000"      -- "$p/row_sums" 1000 4000
+same -p -k -2061165088 "row sums, 50 x 100000"      -- "$p/row_sums" 50 100000
+same                   "malloc edges"               -- "$p/malloc_edges"
+same -p                "system calls on files"      -- "$p/calls_io"
+same -p                "system calls of processes"  -- "$p/calls_process"
+same -p                "system calls that wait"     -- "$p/calls_sync"
+same -p                "signals"                    -- "$p/signals"
+same -p                "fork"                       -- "$p/fork_snapshot"
+same -p                "shared region"              TEST_EXPECT_NULL=1 -- "$p/shared_region"
+same -p                "shadow model, 8 threads"    -- "$p/shadow_model" 8 20000 3
+if [ "$mode" != quick ]; then
+    same -p               "several owners"             -- "$p/owners"
+    same -p               "vector multiply, 2,000,000" -- "$p/vector_multiply" 2000000
+    same -p -k 69054848   "row sums, 40 x 100000"      -- "$p/row_sums" 40 100000
+    same -p               "external sum"               -- "$p/external_sum"
+    same -p               "fill until NULL"            TEST_EXPECT_NULL=1 -- "$p/fill_until_null"
+    same -p               "producer and consumer"      -- "$p/producer_consumer"
+    same -p               "large blocks"               -- "$p/large_blocks"
+    same -p               "shadow model, 1 thread"     -- "$p/shadow_model" 1 60000 1
+    same -p               "shadow model, 2 threads"    -- "$p/shadow_model" 2 40000 2
+    same -p               "10,000 threads, 500 at once" -- "$p/many_threads"
+    same -p               "stacks of threads"          -- "$p/stacks" 12M threads
+    same -p               "stacks of coroutines"       -- "$p/stacks" 12M coroutines
+    same -p               "stack of signal handlers"   -- "$p/stacks" 12M altstack
+    same -p               "C++ collections"            -- "$p/collections"
+    same -p               "Rust collections"           -- "$p/rust_collections"
+fi
+
+# 1 MiB of memory and 8 MiB of swap: what was sized by the arena is sized down with it.
+group small
+[ "$mode" = quick ] && policies_here=(clock) || policies_here=("${policies[@]}")
+for policy in "${policies_here[@]}"; do
+    small=(VMALLOC_ARENA=1M VMALLOC_SWAP=8M VMALLOC_POLICY=$policy)
+    same -p "several owners, $policy"        "${small[@]}" -- "$p/owners" 4 4M 1
+    same -p "producer and consumer, $policy" "${small[@]}" -- "$p/producer_consumer" 2 2 1500 2M
+    same -p "large blocks, $policy"          "${small[@]}" -- "$p/large_blocks" 4M
+    same -p "shadow model, $policy"          "${small[@]}" -- "$p/shadow_model" 2 15000 5 5M
+    same -p "C++ collections, $policy"       "${small[@]}" -- "$p/collections" 3000 2
+done
+small=(VMALLOC_ARENA=1M VMALLOC_SWAP=8M)
+same -p "system calls on files"     "${small[@]}" -- "$p/calls_io" 2M
+same -p "fork"                      "${small[@]}" -- "$p/fork_snapshot" 1M 2M
+if [ "$mode" != quick ]; then
+    same -p "row sums, 500 x 1000"      "${small[@]}" -- "$p/row_sums" 500 1000
+    same -p "external sum"              "${small[@]}" -- "$p/external_sum" 8 2000 4 2M
+    same -p "fill until NULL"           "${small[@]}" TEST_EXPECT_NULL=1 -- "$p/fill_until_null" 16K 32M
+    same -p "malloc edges"              "${small[@]}" VMALLOC_HEAP=64M -- "$p/malloc_edges"
+    same -p "threads"                   "${small[@]}" -- "$p/many_threads" 500 20 128K
+    same -p "signals"                   "${small[@]}" -- "$p/signals" 2M 1M
+    same -p "stacks"                    "${small[@]}" -- "$p/stacks" 2M threads coroutines
+    same -p "shared region"             "${small[@]}" TEST_EXPECT_NULL=1 -- "$p/shared_region" 2M
+    same -p "system calls of processes" "${small[@]}" -- "$p/calls_process" 2M
+    same -p "system calls that wait"    "${small[@]}" -- "$p/calls_sync" 2M
+    same -p "Rust collections"          "${small[@]}" -- "$p/rust_collections" 3000 2
+fi
+
+# A quarter of a MiB: a few dozen frames.
+group tiny
+if [ "$mode" != quick ]; then
+    for policy in "${policies[@]}"; do
+        tiny=(VMALLOC_ARENA=256K VMALLOC_SWAP=2M VMALLOC_POLICY=$policy)
+        same -p "several owners, $policy" "${tiny[@]}" -- "$p/owners" 2 1M 1
+        same -p "shadow model, $policy"   "${tiny[@]}" -- "$p/shadow_model" 2 6000 9 1M
+        same -p "large blocks, $policy"   "${tiny[@]}" -- "$p/large_blocks" 1M
+    done
+fi
+
+# The other settings: a larger page, no swap, a region of one arena, a shared region of one page,
+# another place for the swap file, a trace.
+group settings
+mkdir -p "$work/swap"
+same -p "page of 16K"         VMALLOC_PAGE=16K -- "$p/shadow_model" 2 15000 3 12M
+same    "no swap"             VMALLOC_SWAP=0 -- "$p/owners" 2 4M 1
+same    "no swap, until NULL" VMALLOC_SWAP=0 VMALLOC_ARENA=4M TEST_EXPECT_NULL=1 -- "$p/fill_until_null" 16K 32M
+same -p "heap of the arena's size" VMALLOC_HEAP=arena -- "$p/owners" 4 16M 1
+same -n "ample arena"         VMALLOC_ARENA=64M -- "$p/owners" 4 16M 1
+same -p "swap directory"      VMALLOC_SWAP_DIR="$work/swap" -- "$p/owners" 2 12M 1
+same -p "trace"               VMALLOC_TRACE="$work/trace.%p" -- "$p/owners" 2 12M 1
+if wanted "trace"; then
+    traces=("$work"/trace.*)
+    [ -s "${traces[0]}" ] && ok "trace was written" "$(stat -c %s "${traces[0]}") bytes" || not_ok "trace was written" "no file"
+fi
+if wanted "swap directory"; then
+    [ -z "$(ls -A "$work/swap")" ] && ok "swap file has no name" || not_ok "swap file has no name" "$(ls "$work/swap")"
+fi
+# The table on stderr comes at exit, and leaves standard output alone.
+if wanted "table on stderr"; then
+    run "$work/out" "$work/err" 60 env LD_PRELOAD="$library" VMALLOC_STATS=- "$p/vector_multiply" 1000
+    if [ "$(cat "$work/out")" = 332833500 ] && [ -s "$work/err" ]; then
+        ok "table on stderr"
+    else
+        not_ok "table on stderr" "stdout changed or no table" "$work/out" "$work/err"
+    fi
+fi

@@ -1,0 +1,242 @@
+//! The arena: one memory file whose pages are the frames, and its layout.
+//!
+//! ```text
+//! frame 0 ..            frame table, ring nodes, allocation maps (static bookkeeping)
+//! .. first_shared       the pool: frames for pages, and for bookkeeping that grows
+//! last VMALLOC_SHARED   the shared region
+//! ```
+//!
+//! The engine view maps all of it, writable, for the life of the process; the program sees a frame
+//! only where a page is mapped to it. A forked child gets a file of its own at the same addresses.
+
+use crate::bitmap;
+use crate::policy::Node;
+use crate::sys::memory::{self, Protection};
+use crate::sys::{file, Result};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+/// What is known of a frame.
+#[repr(C)]
+pub struct Frame {
+    /// Where the program, or the heap, sees the frame, plus an [`Owner`] in the low bits; 0 if free.
+    owner: AtomicU64,
+    /// 1 + the swap slot that holds the same bytes, while the page is clean; 0 for none.
+    pub slot: AtomicU32,
+    /// The fault that brought the page in, for the rule that a page just loaded must not leave.
+    pub stamp: AtomicU32,
+}
+
+/// Who uses a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// Nobody.
+    Nobody,
+    /// The page at this address.
+    Page(usize),
+    /// Bookkeeping, mapped at this address.
+    Bookkeeping(usize),
+}
+
+impl Frame {
+    /// Who uses the frame.
+    pub fn owner(&self) -> Owner {
+        // Acquire: pairs with `set_owner`.
+        let word = self.owner.load(Ordering::Acquire) as usize;
+        match word & 3 {
+            1 => Owner::Page(word & !3),
+            2 => Owner::Bookkeeping(word & !3),
+            _ => Owner::Nobody,
+        }
+    }
+
+    /// Says who uses the frame from now on.
+    pub fn set_owner(&self, owner: Owner) {
+        let word = match owner {
+            Owner::Nobody => 0,
+            Owner::Page(at) => at | 1,
+            Owner::Bookkeeping(at) => at | 2,
+        };
+        // Release: pairs with `owner`.
+        self.owner.store(word as u64, Ordering::Release);
+    }
+}
+
+/// Byte offsets of the static bookkeeping, and which frames are for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// log2 of the page size.
+    pub page_shift: u32,
+    /// Frames in the arena.
+    pub frames: u32,
+    /// Slots in the swap file.
+    pub slots: u32,
+    /// The first frame of the pool.
+    pub first_pool: u32,
+    /// The first frame of the shared region.
+    pub first_shared: u32,
+    nodes: usize,
+    free: usize,
+    retained: usize,
+    swap: usize,
+    shared_words: usize,
+}
+
+impl Layout {
+    /// Lays out an arena of `arena` bytes with pages of `1 << page_shift`, `swap` bytes of swap and
+    /// `shared` bytes of shared region; `None` if fewer than `least` frames are left for the pool.
+    pub fn new(arena: u64, swap: u64, shared: u64, page_shift: u32, least: u32) -> Option<Layout> {
+        let frames = u32::try_from(arena >> page_shift).ok()?;
+        let slots = u32::try_from(swap >> page_shift).ok()?;
+        let shared = u32::try_from(shared.div_ceil(1 << page_shift)).ok()?;
+        let nodes = frames as usize * size_of::<Frame>();
+        let free = (nodes + frames as usize * size_of::<Node>()).next_multiple_of(64);
+        let retained = free + bitmap::words_for(frames) * 8;
+        let swap = retained + bitmap::words_for(frames) * 8;
+        let shared_words = swap + bitmap::words_for(slots) * 8;
+        // Two bits a granule, and a word behind the last: a block is measured up to its end.
+        let end = shared_words + ((shared as usize) << page_shift) / 64 + 8;
+        let first_pool = u32::try_from(end.div_ceil(1 << page_shift)).ok()?;
+        let first_shared = frames.checked_sub(shared)?;
+        (first_shared.checked_sub(first_pool)? >= least).then_some(Layout {
+            page_shift,
+            frames,
+            slots,
+            first_pool,
+            first_shared,
+            nodes,
+            free,
+            retained,
+            swap,
+            shared_words,
+        })
+    }
+}
+
+/// The parts of the static bookkeeping that only the pager's lock gives access to.
+pub struct Tables {
+    /// The policy's order.
+    pub nodes: &'static mut [Node],
+    /// Which frames are in use.
+    pub free: &'static mut [u64],
+    /// Which slots are in use.
+    pub swap: &'static mut [u64],
+}
+
+/// The memory file and the engine view.
+pub struct Arena {
+    layout: Layout,
+    fd: AtomicI32,
+    view: usize,
+}
+
+impl Arena {
+    /// Makes the memory file and maps the engine view.
+    pub fn new(layout: Layout) -> Result<(Arena, Tables)> {
+        let len = (layout.frames as usize) << layout.page_shift;
+        let fd = file::memory_file(c"vmalloc-arena", len as u64)?;
+        // SAFETY: a new mapping at an address that the kernel chooses.
+        let view = unsafe { memory::map(None, len, Protection::ReadWrite, fd, 0)? };
+        let arena = Arena { layout, fd: AtomicI32::new(fd), view };
+        // SAFETY: the layout keeps the three arrays apart and inside the static bookkeeping, which is
+        // fresh zeros, valid for all three, mapped for ever; only this call makes references to them.
+        let tables = unsafe {
+            Tables {
+                nodes: core::slice::from_raw_parts_mut((view + layout.nodes) as *mut Node, layout.frames as usize),
+                free: core::slice::from_raw_parts_mut((view + layout.free) as *mut u64, bitmap::words_for(layout.frames)),
+                swap: core::slice::from_raw_parts_mut((view + layout.swap) as *mut u64, bitmap::words_for(layout.slots)),
+            }
+        };
+        Ok((arena, tables))
+    }
+
+    /// The layout.
+    #[inline]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Bytes in a page.
+    #[inline]
+    pub fn page(&self) -> usize {
+        1 << self.layout.page_shift
+    }
+
+    /// The memory file's descriptor.
+    pub fn fd(&self) -> i32 {
+        // Relaxed: changes only in a child that has no second thread yet.
+        self.fd.load(Ordering::Relaxed)
+    }
+
+    /// The address of a frame in the engine view.
+    #[inline]
+    pub fn view(&self, frame: u32) -> usize {
+        self.view + ((frame as usize) << self.layout.page_shift)
+    }
+
+    /// The offset of a frame in the memory file.
+    #[inline]
+    pub fn offset(&self, frame: u32) -> u64 {
+        u64::from(frame) << self.layout.page_shift
+    }
+
+    /// What is known of a frame.
+    #[inline]
+    pub fn frame(&self, number: u32) -> &Frame {
+        let number = number.min(self.layout.frames - 1) as usize;
+        // SAFETY: the frame table begins the view, has an entry for each frame, and all its fields
+        // are atomics for which zeros are valid.
+        unsafe { &*(self.view as *const Frame).add(number) }
+    }
+
+    /// Which frames hold retained pages: one bit a frame, a hint only.
+    pub fn retained(&self) -> &[AtomicU64] {
+        let at = (self.view + self.layout.retained) as *const AtomicU64;
+        // SAFETY: the layout reserves these words for this map, and all access is atomic.
+        unsafe { core::slice::from_raw_parts(at, bitmap::words_for(self.layout.frames)) }
+    }
+
+    /// The granule words of the shared region, and one more.
+    pub fn shared_words(&self) -> &[AtomicU64] {
+        let at = (self.view + self.layout.shared_words) as *const AtomicU64;
+        // SAFETY: the layout reserves these words for this, and all access is atomic.
+        unsafe { core::slice::from_raw_parts(at, self.shared_len() / 512 + 1) }
+    }
+
+    /// Bytes of the shared region, which begins at the frame `first_shared`.
+    pub fn shared_len(&self) -> usize {
+        ((self.layout.frames - self.layout.first_shared) as usize) << self.layout.page_shift
+    }
+
+    /// Whether all bytes of a frame are zero.
+    pub fn is_zero(&self, frame: u32) -> bool {
+        let words = self.page() / 64;
+        let at = self.view(frame) as *const [u64; 8];
+        // SAFETY: a whole frame of the view; its page is mapped nowhere else while somebody asks.
+        let chunks = unsafe { core::slice::from_raw_parts(at, words) };
+        chunks.iter().all(|c| c.iter().fold(0, |a, b| a | b) == 0)
+    }
+
+    /// Makes all bytes of `n` frames zero.
+    pub fn clear(&self, frame: u32, n: u32) {
+        let len = (n as usize) << self.layout.page_shift;
+        // SAFETY: whole frames of the view that the caller has taken and nobody else uses.
+        unsafe { core::ptr::write_bytes(self.view(frame) as *mut u8, 0, len) }
+    }
+
+    /// In a child process: continues on the memory file `fd`, with the engine view remapped.
+    ///
+    /// # Safety
+    /// The file must hold a copy of everything that is in use, and no other thread may run.
+    pub unsafe fn continue_on(&self, fd: i32) -> Result<()> {
+        let len = (self.layout.frames as usize) << self.layout.page_shift;
+        // SAFETY: the view is ours, and the copy says the same at every address.
+        unsafe { memory::map(Some(self.view), len, Protection::ReadWrite, fd, 0)? };
+        file::close(self.fd.swap(fd, Ordering::Relaxed));
+        Ok(())
+    }
+
+    /// All bytes of `n` frames, for a snapshot.
+    pub fn bytes(&self, frame: u32, n: u32) -> (usize, usize) {
+        (self.view(frame), (n as usize) << self.layout.page_shift)
+    }
+}

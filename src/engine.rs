@@ -1,0 +1,303 @@
+//! The engine as a whole: its parts, how they are made, and what is shared by all of them.
+//!
+//! Lock order, outermost first: a region's gate (or the right to close gates), the pager's lock, the
+//! trace's lock. No lock is held during swap I/O or while program memory is touched. The token of a
+//! page in transit is not a lock in this order: its holder may take the pager's lock, but nobody who
+//! holds the pager's lock waits for a token.
+
+use crate::arena::{Arena, Layout, Tables};
+use crate::bitmap::BitmapState;
+use crate::config::{Config, MIN_FRAMES};
+use crate::frames::FrameMap;
+use crate::lock::Lock;
+use crate::policy::{Policy, Ring, RingState};
+use crate::region::{Place, Region};
+use crate::span::Span;
+use crate::stats::{Counter, Counters};
+use crate::swap_file::SwapFile;
+use crate::swap_map::SwapMap;
+use crate::sys::{self, Errno};
+use crate::trace_log::TraceLog;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// What a door does for the engine.
+#[derive(Clone, Copy)]
+pub struct Hooks {
+    /// Called before the first page is absent: from now on system calls must be guarded.
+    pub arm: fn(),
+    /// Who is running.
+    pub who: fn() -> Who,
+}
+
+/// A thread as the engine knows it.
+#[derive(Clone, Copy)]
+pub struct Who {
+    /// Its number.
+    pub thread: u32,
+    /// Its own counters; without them the engine's are used.
+    pub counters: Option<&'static Counters>,
+}
+
+/// Why an engine could not be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StartError {
+    /// The bookkeeping of so much swap leaves too few frames in the arena.
+    Crowded,
+    /// The region size does not fit into the address space.
+    HeapTooLarge,
+    /// The swap directory's name is too long.
+    SwapDirTooLong,
+    /// The swap directory cannot hold the swap file.
+    SwapDir(Errno),
+    /// The kernel refused memory.
+    Memory(Errno),
+}
+
+/// Frames that are never promised: a page can always come in before another must leave.
+const RESERVE: u64 = 8;
+
+/// What the pager's lock guards.
+pub struct Pool {
+    tables: Tables,
+    free: BitmapState,
+    slots: BitmapState,
+    ring: RingState,
+}
+
+impl Pool {
+    /// Which frames are in use.
+    pub fn frames(&mut self) -> FrameMap<'_> {
+        FrameMap::new(self.tables.free, &mut self.free)
+    }
+
+    /// Which slots are in use.
+    pub fn slots(&mut self) -> SwapMap<'_> {
+        SwapMap::new(self.tables.swap, &mut self.slots)
+    }
+
+    /// The policy's ring.
+    pub fn ring(&mut self) -> Ring<'_> {
+        Ring::new(self.tables.nodes, &mut self.ring)
+    }
+}
+
+/// Numbers that all threads change.
+#[derive(Default)]
+pub struct Gauges {
+    /// Pages that may still be promised.
+    pub available: AtomicU64,
+    /// Pages promised to blocks, and frames of growing bookkeeping.
+    pub promised: AtomicU64,
+    /// Frames of bookkeeping beyond the static part.
+    pub bookkeeping: AtomicU32,
+    /// Pages that hold a pin.
+    pub pinned: AtomicU32,
+    /// Numbers the faults, for the rule that a page just loaded must not leave.
+    pub faults: AtomicU32,
+    /// Where the search for pages that stand alone goes on.
+    pub lonely: AtomicU32,
+    /// Frames in use at the most.
+    pub resident_peak: AtomicU32,
+    /// Threads that run.
+    pub threads: AtomicU32,
+    /// Bytes of live blocks at the most.
+    pub bytes_peak: AtomicU64,
+}
+
+/// What is in use.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Frames, for whatever.
+    pub frames_used: u32,
+    /// Slots.
+    pub slots_used: u32,
+    /// Slots at the most.
+    pub slots_peak: u32,
+}
+
+/// A virtual memory system.
+pub struct Engine {
+    arena: Arena,
+    span: Span,
+    pub(crate) swap: SwapFile,
+    pub(crate) pool: Lock<Pool>,
+    pub(crate) policy: &'static dyn Policy,
+    pub(crate) hooks: Hooks,
+    pub(crate) opening: Lock<()>,
+    pub(crate) regions: Lock<Regions>,
+    pub(crate) armed: AtomicBool,
+    /// Which slots of the span hold a region: one bit each.
+    pub(crate) present: [AtomicU64; 1024],
+    pub(crate) shared: Lock<()>,
+    /// What all threads counted that have no counters of their own.
+    pub counters: Counters,
+    /// Numbers that all threads change.
+    pub gauges: Gauges,
+    /// The trace, if one is written.
+    pub trace: TraceLog,
+}
+
+/// The list of regions.
+#[derive(Default)]
+pub struct Regions {
+    /// Slots that have been looked at: each holds a region, or something that was there before us.
+    pub made: u32,
+    /// 1 + the first region without owner and blocks.
+    pub free: u32,
+}
+
+impl Engine {
+    /// Makes an engine of these settings. Nothing is allocated from the heap.
+    pub fn new(config: &Config<'_>, hooks: Hooks) -> Result<Engine, StartError> {
+        let page_shift = config.page.trailing_zeros();
+        let least = (MIN_FRAMES / 2) as u32;
+        let layout = Layout::new(config.arena, config.swap, config.shared, page_shift, least).ok_or(StartError::Crowded)?;
+        let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
+        let span = Span::new(heap, page_shift).ok_or(StartError::HeapTooLarge)?;
+        let swap = SwapFile::new(config.swap_dir, config.swap).ok_or(StartError::SwapDirTooLong)?;
+        swap.check().map_err(StartError::SwapDir)?;
+        let _ = sys::thread::register_barrier();
+        let (arena, tables) = Arena::new(layout).map_err(StartError::Memory)?;
+        let mut pool = Pool {
+            tables,
+            free: BitmapState::new(layout.frames),
+            slots: BitmapState::new(layout.slots),
+            ring: RingState::new(1),
+        };
+        let taken = pool.frames().take_at(0, layout.first_pool)
+            && pool.frames().take_at(layout.first_shared, layout.frames - layout.first_shared);
+        debug_assert!(taken, "the layout's own frames are free at the start");
+        let gauges = Gauges::default();
+        let pool_frames = u64::from(layout.first_shared - layout.first_pool);
+        gauges.available.store(pool_frames - RESERVE.min(pool_frames) + u64::from(layout.slots), Ordering::Relaxed);
+        Ok(Engine {
+            arena,
+            span,
+            swap,
+            pool: Lock::new(pool),
+            policy: config.policy,
+            hooks,
+            opening: Lock::new(()),
+            regions: Lock::new(Regions::default()),
+            armed: AtomicBool::new(false),
+            present: [const { AtomicU64::new(0) }; 1024],
+            shared: Lock::new(()),
+            counters: Counters::new(),
+            gauges,
+            trace: TraceLog::new(),
+        })
+    }
+
+    /// log2 of the page size.
+    #[inline]
+    pub fn page_shift(&self) -> u32 {
+        self.arena.layout().page_shift
+    }
+
+    /// Bytes in a page.
+    #[inline]
+    pub fn page(&self) -> usize {
+        self.arena.page()
+    }
+
+    /// The frames.
+    #[inline]
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    /// The regions' geometry.
+    #[inline]
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Frames for pages and growing bookkeeping.
+    pub fn pool_frames(&self) -> u32 {
+        let layout = self.arena.layout();
+        layout.first_shared - layout.first_pool
+    }
+
+    /// Promises that need no swap.
+    pub fn frames_to_promise(&self) -> u64 {
+        u64::from(self.pool_frames()).saturating_sub(RESERVE)
+    }
+
+    /// Whether pages may be absent, and so system calls are guarded.
+    #[inline]
+    pub fn is_armed(&self) -> bool {
+        // Acquire: pairs with the release in `arm`.
+        self.armed.load(Ordering::Acquire)
+    }
+
+    /// What is in use at this moment.
+    pub fn usage(&self) -> Usage {
+        let mut pool = self.pool.hold();
+        let frames_used = pool.frames().state().used();
+        let slots = *pool.slots().state();
+        Usage { frames_used, slots_used: slots.used(), slots_peak: slots.peak() }
+    }
+
+    /// Whether `address` lies where regions lie: whether anything of it can be ours.
+    #[inline]
+    pub fn is_ours(&self, address: usize) -> bool {
+        self.span.find(address).is_some()
+    }
+
+    /// Whether slot `number` of the span holds a region.
+    #[inline]
+    pub fn exists(&self, number: u32) -> bool {
+        // Acquire: pairs with the release when the region is made.
+        let word = self.present.get(number as usize / 64);
+        word.is_some_and(|word| word.load(Ordering::Acquire) & 1 << (number % 64) != 0)
+    }
+
+    /// Counts one for the thread that is running.
+    pub(crate) fn count(&self, who: Who, counter: Counter, amount: u64) {
+        match who.counters {
+            Some(counters) => counters.add(counter, amount),
+            None => self.counters.add_shared(counter, amount),
+        }
+    }
+
+    /// Pages may be absent from now on: has the door guard system calls, once.
+    pub(crate) fn arm(&self) {
+        if self.is_armed() {
+            return;
+        }
+        let _once = self.opening.hold();
+        if !self.armed.load(Ordering::Acquire) {
+            (self.hooks.arm)();
+            // Release: pairs with `is_armed`.
+            self.armed.store(true, Ordering::Release);
+        }
+    }
+
+    /// The region `number`, which exists.
+    #[inline]
+    pub(crate) fn place(&'static self, number: u32) -> Place {
+        let base = self.span.slot(number);
+        // SAFETY: the caller vouches that the region exists; its record is backed for ever, and zeros
+        // are a valid record.
+        let region = unsafe { &*((base + self.span.heap) as *const Region) };
+        Place { engine: self, region, base }
+    }
+
+    /// The region whose heap contains `address`.
+    #[inline]
+    pub fn find(&'static self, address: usize) -> Option<Place> {
+        let (number, offset) = self.span.find(address)?;
+        // Acquire: pairs with the release when the region is made.
+        if offset >= self.span.heap || !self.exists(number) {
+            return None;
+        }
+        Some(self.place(number))
+    }
+
+    /// The page of a region that contains `address`.
+    #[inline]
+    pub fn find_page(&'static self, address: usize) -> Option<(Place, u64)> {
+        let place = self.find(address)?;
+        Some((place, ((address - place.base) >> self.page_shift()) as u64))
+    }
+}

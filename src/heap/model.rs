@@ -1,0 +1,200 @@
+//! The heap on simulated ground, against a map of blocks: whatever is asked and freed, blocks never
+//! overlap, pages are promised exactly while a block touches them, and in the end nothing is left.
+
+use super::granules::{self, Granule, Words};
+use super::*;
+use crate::page_table::{Group, GROUP_PAGES};
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+
+const PAGES: u64 = 320;
+
+struct Simulated {
+    groups: Vec<Group>,
+    words: Vec<AtomicU64>,
+    freed: Vec<AtomicU64>,
+    promised: RefCell<Vec<bool>>,
+    budget: u64,
+}
+
+impl Simulated {
+    fn new(budget: u64) -> Simulated {
+        let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
+        Simulated {
+            groups: (0..PAGES.div_ceil(GROUP_PAGES)).map(|_| Group::default()).collect(),
+            words: zeros(PAGES as usize * 8 + 64),
+            freed: zeros(PAGES as usize * 4 + 64),
+            promised: RefCell::new(vec![false; PAGES as usize]),
+            budget,
+        }
+    }
+}
+
+impl Words for Simulated {
+    fn word(&self, number: u64) -> &AtomicU64 {
+        &self.words[number as usize]
+    }
+}
+
+impl Ground for Simulated {
+    fn page_shift(&self) -> u32 {
+        8
+    }
+    fn pages(&self) -> u64 {
+        PAGES
+    }
+    fn backed_groups(&self) -> u64 {
+        self.groups.len() as u64
+    }
+    fn group(&self, number: u64) -> &Group {
+        &self.groups[number as usize]
+    }
+    fn freed_word(&self, number: u64) -> &AtomicU64 {
+        &self.freed[number as usize]
+    }
+    fn back(&self, _page: u64, _n: u64, _with_granules: bool) -> bool {
+        true
+    }
+    fn promise(&self, page: u64, n: u64, _zero: bool) -> Option<bool> {
+        let mut promised = self.promised.borrow_mut();
+        if promised.iter().filter(|p| **p).count() as u64 + n > self.budget {
+            return None;
+        }
+        for page in page..page + n {
+            assert!(!promised[page as usize], "page {page} promised twice");
+            promised[page as usize] = true;
+        }
+        Some(false)
+    }
+    fn release(&self, page: u64, n: u64) {
+        for page in page..page + n {
+            assert!(self.promised.borrow()[page as usize], "page {page} was not promised");
+            self.promised.borrow_mut()[page as usize] = false;
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Allocate(u64, u32),
+    Free(usize),
+    FreeFromAfar(usize),
+    Resize(usize, u64),
+    Collect,
+    Flush,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let size = prop_oneof![12 => 1u64..40, 6 => 30u64..600, 2 => 600u64..9000, 1 => 8000u64..30000];
+    prop_oneof![
+        10 => (size.clone(), prop_oneof![8 => Just(0u32), 1 => 0u32..11]).prop_map(|(n, a)| Step::Allocate(n, a)),
+        8 => any::<usize>().prop_map(Step::Free),
+        2 => any::<usize>().prop_map(Step::FreeFromAfar),
+        2 => (any::<usize>(), size).prop_map(|(i, n)| Step::Resize(i, n)),
+        1 => Just(Step::Collect),
+        1 => Just(Step::Flush),
+    ]
+}
+
+fn empty_heap() -> Box<Heap> {
+    // SAFETY-free: every field of a heap is a plain number, and the type says that zeros are valid.
+    Box::new(Heap::EMPTY)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #[test]
+    fn blocks_never_overlap_and_nothing_is_lost(steps in proptest::collection::vec(step(), 1..400), budget in 40u64..PAGES) {
+        let ground = Simulated::new(budget);
+        let mut heap = empty_heap();
+        let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut noted = 0;
+        let nth = |blocks: &BTreeMap<u64, u64>, i: usize| blocks.keys().nth(i.checked_rem(blocks.len()).unwrap_or(0)).copied();
+        for step in steps {
+            match step {
+                Step::Allocate(n, align) => {
+                    if let Ok(block) = heap.allocate(&ground, n, 1 << align, false) {
+                        let len = Heap::measure(&ground, block.start).expect("a fresh block");
+                        prop_assert!(len >= n && block.start % (1 << align) == 0);
+                        let before = blocks.range(..block.start).next_back().map_or(0, |(s, l)| s + l);
+                        let after = blocks.range(block.start..).next().map_or(u64::MAX, |(s, _)| *s);
+                        prop_assert!(before <= block.start && block.start + len <= after, "overlap");
+                        blocks.insert(block.start, len);
+                    }
+                }
+                Step::Free(i) => if let Some(start) = nth(&blocks, i) {
+                    prop_assert_eq!(heap.free(&ground, start), Ok(blocks.remove(&start).unwrap()));
+                    prop_assert!(Heap::measure(&ground, start).is_err());
+                },
+                Step::FreeFromAfar(i) => if let Some(start) = nth(&blocks, i) {
+                    let len = blocks[&start];
+                    if !Heap::is_large(&ground, len) {
+                        prop_assert_eq!(Heap::free_from_afar(&ground, start), Ok(len));
+                        prop_assert_eq!(Heap::free_from_afar(&ground, start), Err(NotABlock::Freed));
+                        blocks.remove(&start);
+                        noted += 1;
+                    }
+                },
+                Step::Resize(i, n) => if let Some(start) = nth(&blocks, i) {
+                    let old = blocks[&start];
+                    if heap.resize(&ground, start, old, n) {
+                        let len = Heap::measure(&ground, start).expect("still a block");
+                        prop_assert!(len >= n);
+                        blocks.insert(start, len);
+                    } else {
+                        prop_assert_eq!(Heap::measure(&ground, start), Ok(old));
+                    }
+                },
+                Step::Collect => {
+                    let collected: u64 = (0..ground.backed_groups()).map(|g| heap.collect(&ground, g)).sum();
+                    prop_assert_eq!(collected, noted);
+                    noted = 0;
+                }
+                Step::Flush => heap.flush(&ground),
+            }
+            prop_assert_eq!(heap.live(), blocks.len() as u64 + noted);
+            for (start, len) in &blocks {
+                prop_assert_eq!(Heap::measure(&ground, *start), Ok(*len));
+                prop_assert_eq!(Heap::block_around(&ground, start + len / 2), Some((*start, *len)));
+                let promised = ground.promised.borrow();
+                prop_assert!((start >> 8..=(start + len - 1) >> 8).all(|page| promised[page as usize]));
+            }
+        }
+        (0..ground.backed_groups()).for_each(|group| { heap.collect(&ground, group); });
+        for start in blocks.keys() {
+            prop_assert!(heap.free(&ground, *start).is_ok());
+        }
+        heap.flush(&ground);
+        prop_assert_eq!(heap.live(), 0);
+        prop_assert!(ground.promised.borrow().iter().all(|p| !p), "a page is still promised");
+        prop_assert!((0..PAGES * 256).all(|at| granules::get(&ground, at) == Granule::Free));
+        // And all of the region can be had again, in one piece.
+        if budget == PAGES {
+            prop_assert!(heap.allocate(&ground, PAGES * 256, 1, false).is_ok());
+        }
+    }
+}
+
+#[test]
+fn the_whole_region_can_be_one_block() {
+    let ground = Simulated::new(PAGES);
+    let mut heap = empty_heap();
+    let block = heap.allocate(&ground, PAGES * 256, 1, false).expect("room");
+    assert_eq!(heap.allocate(&ground, 1, 1, false), Err(NoRoom::Region));
+    assert!(heap.free(&ground, block.start).is_ok());
+    assert!(heap.allocate(&ground, 1, 1, false).is_ok());
+}
+
+#[test]
+fn small_requests_share_the_page_at_hand() {
+    let ground = Simulated::new(PAGES);
+    let mut heap = empty_heap();
+    let sizes = [1u64, 7, 2, 30, 5, 64 / 16];
+    let pages: Vec<u64> = sizes
+        .iter()
+        .map(|n| heap.allocate(&ground, *n, 1, false).expect("room").start >> 8)
+        .collect();
+    assert!(pages.iter().all(|page| *page == 0), "{pages:?}");
+}

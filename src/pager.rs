@@ -1,0 +1,256 @@
+//! The pager: the life of a page fault, from the touched address to the repeated instruction.
+//!
+//! 1. The address gives the region and the page; the entry says what is asked for (`fault.rs`).
+//! 2. One compare-and-swap to `Filling` takes the token; who loses it waits on the entry.
+//! 3. A frame is obtained (`reclaim.rs`), and filled through the engine view: zeros, or the slot.
+//! 4. Only then the frame is mapped into the program view, so nobody ever sees half a page.
+//! 5. The policy is told, the entry becomes `Resident`, and the waiters are woken.
+//!
+//! Runs in the SIGSEGV handler with every signal blocked, and on behalf of system calls.
+
+use crate::arena::Owner;
+use crate::engine::{Engine, Who};
+use crate::fault::{granted, plan, Plan};
+use crate::page_table::Page;
+use crate::pte::{Pte, State};
+use crate::region::Place;
+use crate::report::say;
+use crate::stats::{Counter, FaultKind};
+use crate::sys::memory::{self, Protection};
+use crate::sys::thread;
+use crate::trace::{Access, PageName, What};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// How a fault ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The access can be repeated.
+    Resolved,
+    /// Not ours: the program's own handler, or death.
+    Stray,
+    /// The page cannot be had: the swap file failed. The toucher cannot go on.
+    Lost,
+}
+
+/// Why a page could not be filled.
+enum Failure {
+    /// Too many mappings; room may be made.
+    Mappings,
+    /// The swap file could not be read, or nothing could leave memory.
+    Lost,
+}
+
+impl Engine {
+    /// Serves a touch of `address`. `masked` if the caller has every signal blocked.
+    pub fn fault(&'static self, address: usize, access: Access, masked: bool) -> Outcome {
+        let who = (self.hooks.who)();
+        let Some((place, page)) = self.find_page(address) else {
+            return self.stray(who, access, None);
+        };
+        self.serve(&place, page, access, masked, who)
+    }
+
+    /// Serves a touch of a page.
+    pub(crate) fn serve(&'static self, place: &Place, page: u64, access: Access, masked: bool, who: Who) -> Outcome {
+        let entry = place.page(page);
+        let mut attempts = 0;
+        loop {
+            let pte = entry.pte();
+            let plan = plan(pte, access);
+            let kind = match plan {
+                Plan::Stray => return self.stray(who, access, Some((place, page))),
+                Plan::Retry | Plan::Wait => FaultKind::Collision,
+                Plan::FirstTouch => FaultKind::FirstTouch,
+                Plan::SwapIn => FaultKind::SwapIn,
+                Plan::Reference => FaultKind::Reference,
+                Plan::FirstWrite => FaultKind::FirstWrite,
+            };
+            let slot = (plan == Plan::SwapIn).then_some(pte.index());
+            match plan {
+                Plan::Stray => {}
+                Plan::Retry => {
+                    self.note(who, kind, access, place, page, Some(pte.index()), None);
+                    return Outcome::Resolved;
+                }
+                Plan::Wait => {
+                    self.wait(entry, pte);
+                    // Whoever was at it has probably done what we came for.
+                    if fault_is_over(entry.pte(), access) {
+                        self.note(who, kind, access, place, page, Some(entry.pte().index()), None);
+                        return Outcome::Resolved;
+                    }
+                }
+                Plan::FirstTouch | Plan::SwapIn => {
+                    if entry.change(pte, pte.to(State::Filling)).is_err() {
+                        continue;
+                    }
+                    match self.fill(place, page, pte, access, masked, who) {
+                        Ok(frame) => {
+                            self.note(who, kind, access, place, page, Some(frame), slot);
+                            return Outcome::Resolved;
+                        }
+                        Err(failure) => {
+                            self.complete(entry, pte);
+                            attempts += 1;
+                            if matches!(failure, Failure::Lost) || attempts > 100 {
+                                return Outcome::Lost;
+                            }
+                        }
+                    }
+                }
+                Plan::Reference | Plan::FirstWrite => {
+                    if entry.change(pte, pte.to(State::Filling)).is_err() {
+                        continue;
+                    }
+                    let opened = self.open_page(place, page, pte, access, masked);
+                    if opened {
+                        self.note(who, kind, access, place, page, Some(pte.index()), None);
+                        return Outcome::Resolved;
+                    }
+                    attempts += 1;
+                    if attempts > 100 {
+                        return Outcome::Lost;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fills a frame with the page and maps it. The caller holds the token, and completes the entry
+    /// if this fails.
+    fn fill(&'static self, place: &Place, page: u64, was: Pte, access: Access, masked: bool, who: Who) -> Result<u32, Failure> {
+        let frame = self.obtain_frame(masked).ok_or_else(|| {
+            say(format_args!("no page could leave memory for the page at {:#x}", place.page_address(page)));
+            Failure::Lost
+        })?;
+        let known = self.arena().frame(frame);
+        let slot = (was.state() == State::Swapped).then_some(was.index());
+        if let Some(slot) = slot {
+            // SAFETY: a frame of the engine view that is ours alone.
+            let read = unsafe { self.swap.read(slot, self.arena().view(frame), self.page()) };
+            if let Err(error) = read {
+                self.count(who, Counter::SwapErrors, 1);
+                self.swap.complain("read", slot, error);
+                self.return_frame(frame);
+                return Err(Failure::Lost);
+            }
+            self.count(who, Counter::SwapReads, 1);
+            self.count(who, Counter::SwapBytesRead, self.page() as u64);
+        } else if known.stamp.load(Ordering::Relaxed) != 0 {
+            self.arena().clear(frame, 1);
+        }
+        let flags = granted(Pte::new(State::Resident, frame, 0), access);
+        let protection = if flags & Pte::WRITE != 0 { Protection::ReadWrite } else { Protection::Read };
+        let at = place.page_address(page);
+        // SAFETY: a page of ours whose token we hold.
+        let mapped = unsafe { memory::map(Some(at), self.page(), protection, self.arena().fd(), self.arena().offset(frame)) };
+        if mapped.is_err() {
+            self.return_frame(frame);
+            return Err(if self.make_room_for_mappings(masked) { Failure::Mappings } else { Failure::Lost });
+        }
+        let dirty = flags & Pte::M != 0;
+        let now = self.gauges.faults.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(2);
+        known.stamp.store(now, Ordering::Relaxed);
+        // Release: pairs with the swap of whoever drops or keeps the slot.
+        known.slot.store(slot.filter(|_| !dirty).map_or(0, |slot| slot + 1), Ordering::Release);
+        known.set_owner(Owner::Page(at));
+        let mut pool = self.hold_pool(masked);
+        self.policy.inserted(&mut pool.ring(), frame);
+        if let Some(slot) = slot.filter(|_| dirty) {
+            let given = pool.slots().give(slot, 1);
+            debug_assert!(given, "slot {slot} was not in use");
+        }
+        drop(pool);
+        self.complete(place.page(page), Pte::new(State::Resident, frame, flags));
+        Ok(frame)
+    }
+
+    /// Gives a resident page the protection that `access` needs. The caller holds the token, which
+    /// this gives up in any case.
+    fn open_page(&'static self, place: &Place, page: u64, was: Pte, access: Access, masked: bool) -> bool {
+        let entry = place.page(page);
+        let flags = granted(was, access);
+        let protection = if flags & Pte::WRITE != 0 { Protection::ReadWrite } else { Protection::Read };
+        // SAFETY: a page of ours whose token we hold.
+        let opened = unsafe { memory::protect(place.page_address(page), self.page(), protection) };
+        if opened.is_err() {
+            self.complete(entry, was);
+            self.make_room_for_mappings(masked);
+            return false;
+        }
+        if flags & Pte::M != 0 {
+            self.drop_slot(was.index());
+        }
+        if !was.has(Pte::READ) {
+            let mut pool = self.hold_pool(masked);
+            self.policy.referenced(&mut pool.ring(), was.index());
+        }
+        self.complete(entry, Pte::new(State::Resident, was.index(), flags).with_pins_of(was));
+        true
+    }
+
+    /// Waits until the page is no longer in transit.
+    pub(crate) fn wait(&self, entry: &Page, mut pte: Pte) {
+        while pte.in_transit() {
+            let waiting = pte.with(Pte::WAITERS);
+            if waiting != pte && entry.change(pte, waiting).is_err() {
+                pte = entry.pte();
+                continue;
+            }
+            thread::futex_wait(low_half(entry), waiting.0 as u32, None);
+            pte = entry.pte();
+        }
+    }
+
+    /// Ends a transition and wakes who waited for it.
+    pub(crate) fn complete(&self, entry: &Page, to: Pte) {
+        if entry.finish(to.without(Pte::WAITERS)).has(Pte::WAITERS) {
+            thread::futex_wake(low_half(entry), i32::MAX);
+        }
+    }
+
+    /// The kernel refuses another mapping: evicts a page that stands alone between absent ones, which
+    /// makes three mappings one.
+    pub(crate) fn make_room_for_mappings(&'static self, masked: bool) -> bool {
+        (0..64).fold(false, |made, _| {
+            let frame = self.obtain_lonely(masked);
+            if let Some(frame) = frame {
+                self.return_frame(frame);
+            }
+            made | frame.is_some()
+        })
+    }
+
+    fn stray(&self, who: Who, access: Access, page: Option<(&Place, u64)>) -> Outcome {
+        self.count(who, Counter::Stray, 1);
+        if self.trace.is_on() {
+            let name = page.map(|(place, page)| name(place, page));
+            self.trace.enter(who.thread, What::Fault(FaultKind::Stray, access), name, None, None);
+        }
+        Outcome::Stray
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn note(&self, who: Who, kind: FaultKind, access: Access, place: &Place, page: u64, frame: Option<u32>, slot: Option<u32>) {
+        self.count(who, kind.counter(), 1);
+        if self.trace.is_on() {
+            self.trace.enter(who.thread, What::Fault(kind, access), Some(name(place, page)), frame, slot);
+        }
+    }
+}
+
+fn fault_is_over(pte: Pte, access: Access) -> bool {
+    pte.state() == State::Resident && pte.allows(access)
+}
+
+fn name(place: &Place, page: u64) -> PageName {
+    PageName { region: place.region.number.load(Ordering::Relaxed), page: page as u32 }
+}
+
+/// The half of the entry with state, flags and pins: what a futex can compare.
+fn low_half(entry: &Page) -> &AtomicU32 {
+    let word: *const core::sync::atomic::AtomicU64 = entry.pte_word();
+    // SAFETY: on little-endian x86-64 the low half of the word begins at its address; the kernel
+    // only compares it.
+    unsafe { &*word.cast::<AtomicU32>() }
+}

@@ -1,0 +1,104 @@
+//! Pins: pages that the kernel is about to touch stay where they are, with the protection that it
+//! needs, until they are unpinned.
+
+use crate::engine::Engine;
+use crate::heap::Ground;
+use crate::heap::Heap;
+use crate::pager::Outcome;
+use crate::pte::State;
+use crate::trace::Access;
+use core::sync::atomic::Ordering;
+
+impl Engine {
+    /// Makes the pages of `address .. address + len` that are ours resident and open for `access`,
+    /// and pins them. Returns how many bytes from `address` on are safe to hand to the kernel: less
+    /// than `len` when so many pages cannot be pinned at once. The same `address` and the returned
+    /// length must be unpinned.
+    pub fn pin(&'static self, address: usize, len: usize, access: Access, masked: bool) -> usize {
+        let end = address.saturating_add(len);
+        let mut at = address;
+        while at < end {
+            let next = (at | (self.page() - 1)).saturating_add(1).min(end);
+            let Some((place, page)) = self.find_page(at) else {
+                at = next;
+                continue;
+            };
+            let entry = place.page(page);
+            loop {
+                let pte = entry.pte();
+                match pte.state() {
+                    // Nothing of ours: the kernel finds out by itself.
+                    State::Void | State::Retained => break,
+                    State::Resident if pte.allows(access) => {
+                        let Some(pinned) = pte.pinned() else {
+                            return at - address;
+                        };
+                        if pte.pins() == 0 && self.gauges.pinned.load(Ordering::Relaxed) >= self.most_pinned() && at > address {
+                            return at - address;
+                        }
+                        if entry.change(pte, pinned).is_ok() {
+                            if pte.pins() == 0 {
+                                self.gauges.pinned.fetch_add(1, Ordering::Relaxed);
+                            }
+                            break;
+                        }
+                    }
+                    _ => {
+                        let who = (self.hooks.who)();
+                        if self.serve(&place, page, access, masked, who) != Outcome::Resolved {
+                            return at - address;
+                        }
+                    }
+                }
+            }
+            at = next;
+        }
+        len
+    }
+
+    /// Takes back the pins of [`Engine::pin`].
+    pub fn unpin(&'static self, address: usize, len: usize) {
+        let end = address.saturating_add(len);
+        let mut at = address;
+        while at < end {
+            if let Some((place, page)) = self.find_page(at) {
+                let entry = place.page(page);
+                loop {
+                    let pte = entry.pte();
+                    if pte.pins() == 0 {
+                        break;
+                    }
+                    if pte.in_transit() {
+                        self.wait(entry, pte);
+                    } else if entry.change(pte, pte.unpinned()).is_ok() {
+                        if pte.pins() == 1 {
+                            self.gauges.pinned.fetch_sub(1, Ordering::Relaxed);
+                        }
+                        break;
+                    }
+                }
+            }
+            at = (at | (self.page() - 1)).saturating_add(1);
+        }
+    }
+
+    /// So many pages may be pinned before requests are cut short: half of the frames for pages.
+    fn most_pinned(&self) -> u32 {
+        let growing = self.gauges.bookkeeping.load(Ordering::Relaxed);
+        self.pool_frames().saturating_sub(growing) / 2
+    }
+
+    /// The live block around `address`: where it begins and ends.
+    pub fn block_around(&'static self, address: usize) -> Option<(usize, usize)> {
+        let place = self.find(address)?;
+        let (start, n) = Heap::block_around(&place, place.granule(address))?;
+        Some((place.address(start), place.address(start + n)))
+    }
+
+    /// Whether a page of a block contains `address`, present or not.
+    pub fn is_block_page(&'static self, address: usize) -> bool {
+        self.find_page(address).is_some_and(|(place, page)| {
+            page / 64 < place.backed_groups() && !matches!(place.page(page).pte().state(), State::Void | State::Retained)
+        })
+    }
+}

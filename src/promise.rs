@@ -1,0 +1,266 @@
+//! Promises: a page of a block is backed by a frame or a slot from the moment malloc returns, so that
+//! no later touch can fail for want of space. And map-ahead: while frames are plentiful, pages are
+//! mapped when they are promised, in runs, and never fault.
+
+use crate::arena::Owner;
+use crate::engine::Engine;
+use crate::heap::Ground;
+use crate::pte::{Pte, State};
+use crate::region::Place;
+use crate::report::say;
+use crate::sys::memory::{self, Protection};
+use core::sync::atomic::Ordering;
+
+/// What a page that is mapped ahead allows: everything, and so it counts as modified.
+const OPEN: u64 = Pte::READ | Pte::WRITE | Pte::M;
+/// Pages mapped ahead of a growing heap at the most.
+const AHEAD: u64 = 64;
+
+impl Engine {
+    /// Takes `n` from what may be promised.
+    pub(crate) fn take_promise(&self, n: u64) -> bool {
+        let available = &self.gauges.available;
+        // Relaxed: the number alone decides; nothing is read on the strength of it.
+        let taken = available.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(n));
+        if taken.is_err() {
+            return false;
+        }
+        let promised = self.gauges.promised.fetch_add(n, Ordering::Relaxed) + n;
+        if promised > self.frames_to_promise() && !self.swap_is_ready() {
+            self.give_promise(n);
+            return false;
+        }
+        true
+    }
+
+    /// Gives `n` back to what may be promised.
+    pub(crate) fn give_promise(&self, n: u64) {
+        self.gauges.promised.fetch_sub(n, Ordering::Relaxed);
+        self.gauges.available.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The swap file exists, or is made now: its space is reserved before it is promised.
+    fn swap_is_ready(&self) -> bool {
+        if self.swap.fd().is_some() {
+            return true;
+        }
+        let opening = self.opening.hold();
+        let ready = self.swap.ready();
+        drop(opening);
+        if let Err(error) = ready {
+            say(format_args!(
+                "cannot reserve the swap file in {} (error {}): no memory beyond the arena",
+                self.swap.dir().to_str().unwrap_or("VMALLOC_SWAP_DIR"),
+                error.0
+            ));
+        }
+        ready.is_ok()
+    }
+
+    /// See [`Ground::promise`]. The caller holds the region's gate.
+    pub(crate) fn promise(&'static self, place: &Place, page: u64, n: u64, zero: bool) -> Option<bool> {
+        if !self.take_promise(n) {
+            return None;
+        }
+        let mut known_zero = true;
+        let mut at = page;
+        while at < page + n {
+            let entry = place.page(at);
+            let pte = entry.pte();
+            match pte.state() {
+                State::Void => {
+                    let mut run = 1;
+                    while at + run < page + n && place.page(at + run).pte() == Pte::VOID {
+                        run += 1;
+                    }
+                    self.promise_void(place, at, run, n);
+                    at += run;
+                }
+                State::Retained => {
+                    if let Some(was_zero) = self.promise_retained(place, at, pte, zero) {
+                        known_zero &= was_zero || zero;
+                        at += 1;
+                    }
+                }
+                _ => self.wait(entry, pte),
+            }
+        }
+        Some(known_zero)
+    }
+
+    /// Promises pages that nothing backs: mapped now if frames are plentiful, on first touch if not.
+    fn promise_void(&'static self, place: &Place, page: u64, n: u64, requested: u64) {
+        let small = requested <= 4;
+        let spare = self.spare_frames();
+        let mut mapped = 0;
+        if spare >= n {
+            mapped = self.map_run(place, page, n, State::Resident, small);
+            // A growing heap of small blocks: the next pages will be wanted soon.
+            if small && mapped == n {
+                let ahead = AHEAD.min(page / 4).min((spare - n) / 8);
+                let limit = (place.backed_groups() * 64).min(place.pages());
+                let next = page + n;
+                let void = (next..limit.min(next + ahead)).take_while(|p| place.page(*p).pte() == Pte::VOID).count();
+                if void > 3 {
+                    self.map_run(place, next, void as u64, State::Retained, true);
+                }
+            }
+        }
+        if mapped < n {
+            self.arm();
+            for absent in page + mapped..page + n {
+                place.page(absent).finish(Pte::new(State::Empty, 0, 0));
+            }
+        }
+    }
+
+    /// Frames that may be mapped without need: all but the last sixteenth.
+    pub(crate) fn spare_frames(&self) -> u64 {
+        let low = self.pool_frames() / 16 + 8;
+        let free = self.pool.hold().frames().state().free();
+        u64::from(free.saturating_sub(low))
+    }
+
+    /// Maps the void pages `page .. page + n` to free frames, open for everything, as far as there are
+    /// any; returns how many. The caller holds the region's gate, so the pages stay void meanwhile.
+    fn map_run(&'static self, place: &Place, page: u64, n: u64, state: State, populate: bool) -> u64 {
+        let mut done = 0;
+        while done < n {
+            let taken = self.pool.hold().frames().take_run((n - done).min(u64::from(u32::MAX)) as u32);
+            let Some((first, count)) = taken else {
+                return done;
+            };
+            for frame in first..first + count {
+                // A frame that was never used is a hole of the memory file: zero.
+                if self.arena().frame(frame).stamp.load(Ordering::Relaxed) != 0 {
+                    self.arena().clear(frame, 1);
+                }
+            }
+            let at = place.page_address(page + done);
+            let len = count as usize * self.page();
+            let (fd, offset) = (self.arena().fd(), self.arena().offset(first));
+            // SAFETY: void pages of a region of ours: nobody uses their addresses.
+            let mapped = unsafe {
+                if populate {
+                    memory::map_populated(at, len, fd, offset)
+                } else {
+                    memory::map(Some(at), len, Protection::ReadWrite, fd, offset)
+                }
+            };
+            if mapped.is_err() {
+                let given = self.pool.hold().frames().give(first, count);
+                debug_assert!(given, "frames that were just taken");
+                return done;
+            }
+            let mut pool = self.pool.hold();
+            for (i, frame) in (first..first + count).enumerate() {
+                self.arena().frame(frame).stamp.store(1, Ordering::Relaxed);
+                self.arena().frame(frame).set_owner(Owner::Page(at + i * self.page()));
+                // Before the entry says so: a page that can leave must be where victims are found.
+                self.policy.inserted(&mut pool.ring(), frame);
+            }
+            self.note_resident(pool.frames().state().used());
+            drop(pool);
+            for (i, frame) in (first..first + count).enumerate() {
+                place.page(page + done + i as u64).finish(Pte::new(state, frame, OPEN | Pte::ZERO));
+                if state == State::Retained {
+                    self.note_retained(frame, true);
+                }
+            }
+            done += u64::from(count);
+        }
+        done
+    }
+
+    /// Promises a page whose frame was kept; whether its bytes were zero, or `None` to look again.
+    fn promise_retained(&'static self, place: &Place, page: u64, pte: Pte, zero: bool) -> Option<bool> {
+        let entry = place.page(page);
+        let frame = pte.index();
+        let open = Pte::new(State::Resident, frame, OPEN);
+        if pte.has(Pte::WRITE) && (pte.has(Pte::ZERO) || !zero) {
+            entry.change(pte, open.with_pins_of(pte)).ok()?;
+        } else {
+            // Under the token, so that nobody evicts the page meanwhile.
+            entry.change(pte, pte.to(State::Filling)).ok()?;
+            if zero && !pte.has(Pte::ZERO) {
+                self.arena().clear(frame, 1);
+            }
+            if !pte.has(Pte::WRITE) {
+                // SAFETY: a page of ours whose token we hold.
+                let _ = unsafe { memory::protect(place.page_address(page), self.page(), Protection::ReadWrite) };
+            }
+            self.complete(entry, open.with_pins_of(pte));
+        }
+        self.note_retained(frame, false);
+        Some(pte.has(Pte::ZERO))
+    }
+
+    /// See [`Ground::release`]. No swap I/O; frames stay mapped until somebody needs them.
+    pub(crate) fn release(&'static self, place: &Place, page: u64, n: u64) {
+        let mut at = page;
+        while at < page + n {
+            let entry = place.page(at);
+            let pte = entry.pte();
+            let released = match pte.state() {
+                State::Resident => {
+                    // Whatever pinned the block for its life (a thread's stack) has ended with it.
+                    let retained = pte.to(State::Retained).without(Pte::R | Pte::ZERO).with(Pte::M).with_pins_of(Pte::VOID);
+                    let done = entry.change(pte, retained).is_ok();
+                    if done {
+                        self.gauges.pinned.fetch_sub(u32::from(pte.pins() > 0), Ordering::Relaxed);
+                        self.drop_slot(pte.index());
+                        self.note_retained(pte.index(), true);
+                    }
+                    done
+                }
+                State::Swapped => {
+                    let done = entry.change(pte, Pte::VOID).is_ok();
+                    if done {
+                        self.free_slot(pte.index());
+                    }
+                    done
+                }
+                State::Empty => entry.change(pte, Pte::VOID).is_ok(),
+                State::Filling | State::Leaving => {
+                    self.wait(entry, pte);
+                    false
+                }
+                // Never promised: nothing to take back.
+                State::Void | State::Retained => true,
+            };
+            at += u64::from(released);
+        }
+        self.give_promise(n);
+    }
+
+    /// Keeps the hint map of retained pages.
+    pub(crate) fn note_retained(&self, frame: u32, is: bool) {
+        if let Some(word) = self.arena().retained().get(frame as usize / 64) {
+            let bit = 1u64 << (frame % 64);
+            // Relaxed: a hint; the page table entry decides.
+            if is {
+                word.fetch_or(bit, Ordering::Relaxed);
+            } else {
+                word.fetch_and(!bit, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The frame's page is no longer what its slot holds.
+    pub(crate) fn drop_slot(&self, frame: u32) {
+        // AcqRel: pairs with the store when the page was read in; one taker only.
+        let slot = self.arena().frame(frame).slot.swap(0, Ordering::AcqRel);
+        if slot != 0 {
+            self.free_slot(slot - 1);
+        }
+    }
+
+    pub(crate) fn free_slot(&self, slot: u32) {
+        let given = self.pool.hold().slots().give(slot, 1);
+        debug_assert!(given, "slot {slot} was not in use");
+    }
+
+    pub(crate) fn note_resident(&self, used: u32) {
+        self.gauges.resident_peak.fetch_max(used, Ordering::Relaxed);
+    }
+}

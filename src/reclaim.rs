@@ -1,0 +1,289 @@
+//! Reclaim: where a frame comes from when somebody needs one.
+//!
+//! 1. A free frame.
+//! 2. A retained one: its page holds no block, so nothing is lost.
+//! 3. The policy names a victim; the pager takes its token by compare-and-swap, closes the program
+//!    view, looks at the bytes, writes them to a slot if they are neither zero nor there already, and
+//!    only then gives up the frame. A failed write loses nothing: the page stays where it is.
+
+use crate::arena::Owner;
+use crate::engine::{Engine, Pool, Who};
+use crate::lock::Guard;
+use crate::page_table::Page;
+use crate::policy::Bits;
+use crate::pte::{Pte, State};
+use crate::region::Place;
+use crate::stats::{Counter, Eviction};
+use crate::sys::memory::{self, Protection};
+use crate::sys::thread;
+use crate::trace::{PageName, What};
+use core::sync::atomic::Ordering;
+
+/// Victims that are tried before the search gives the processor away.
+const TRIES: u32 = 32;
+/// Rounds of that before the search ends: some ten seconds in which nothing could leave memory.
+const ROUNDS: u32 = 11_000;
+
+/// A page on its way out.
+struct Victim {
+    place: Place,
+    page: u64,
+    entry: &'static Page,
+    was: Pte,
+    frame: u32,
+}
+
+impl Engine {
+    /// A frame that is nobody's; its bytes are of no value, or zero if its stamp is 0. `masked` if
+    /// the caller has every signal blocked. `None` when nothing can leave memory.
+    pub(crate) fn obtain_frame(&'static self, masked: bool) -> Option<u32> {
+        let who = (self.hooks.who)();
+        for round in 0..ROUNDS {
+            for _ in 0..TRIES {
+                let mut pool = self.hold_pool(masked);
+                if let Some(frame) = pool.frames().take() {
+                    self.note_resident(pool.frames().state().used());
+                    return Some(frame);
+                }
+                let Some(victim) = self.take_retained(&mut pool).or_else(|| self.take_victim(&mut pool)) else {
+                    break;
+                };
+                self.policy.removed(&mut pool.ring(), victim.frame);
+                drop(pool);
+                if self.evict(&victim, masked, who) {
+                    self.arena().frame(victim.frame).set_owner(Owner::Nobody);
+                    return Some(victim.frame);
+                }
+            }
+            // Everything is pinned or in transit: others have to get on first.
+            if round < 1000 {
+                thread::yield_now();
+            } else {
+                thread::nap();
+            }
+        }
+        None
+    }
+
+    /// A frame of a page that stands alone between pages that are not resident.
+    pub(crate) fn obtain_lonely(&'static self, masked: bool) -> Option<u32> {
+        let who = (self.hooks.who)();
+        let layout = *self.arena().layout();
+        let mut pool = self.hold_pool(masked);
+        for _ in 0..self.pool_frames() {
+            let offset = self.gauges.lonely.fetch_add(1, Ordering::Relaxed) % self.pool_frames();
+            let Some(victim) = self.token_of(layout.first_pool + offset, can_leave) else {
+                continue;
+            };
+            let mut neighbours = [victim.page.checked_sub(1), victim.page.checked_add(1)].into_iter().flatten();
+            let backed = victim.place.region.groups.load(Ordering::Relaxed) as u64 * 64;
+            let stands_alone = neighbours.all(|page| page >= backed || victim.place.page(page).pte().state() != State::Resident);
+            if !stands_alone {
+                self.complete(victim.entry, victim.was);
+                continue;
+            }
+            self.policy.removed(&mut pool.ring(), victim.frame);
+            drop(pool);
+            return self.evict(&victim, masked, who).then_some(victim.frame);
+        }
+        None
+    }
+
+    /// Gives back a frame that was obtained and is mapped nowhere.
+    pub(crate) fn return_frame(&self, frame: u32) {
+        let known = self.arena().frame(frame);
+        known.stamp.fetch_max(1, Ordering::Relaxed);
+        known.set_owner(Owner::Nobody);
+        let given = self.pool.hold().frames().give(frame, 1);
+        debug_assert!(given, "frame {frame} was not in use");
+    }
+
+    pub(crate) fn hold_pool(&self, masked: bool) -> Guard<'_, Pool> {
+        if masked {
+            self.pool.hold_masked()
+        } else {
+            self.pool.hold()
+        }
+    }
+
+    /// The token of a retained page, if there is one.
+    fn take_retained(&'static self, _pool: &mut Guard<'_, Pool>) -> Option<Victim> {
+        for (i, word) in self.arena().retained().iter().enumerate() {
+            // Relaxed: a hint; the page table entry decides.
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != 0 {
+                let frame = i as u32 * 64 + bits.trailing_zeros();
+                bits &= bits - 1;
+                self.note_retained(frame, false);
+                if let Some(victim) = self.token_of(frame, |pte| pte.state() == State::Retained && pte.pins() == 0) {
+                    return Some(victim);
+                }
+            }
+        }
+        None
+    }
+
+    /// The token of the page that the policy would have leave.
+    fn take_victim(&'static self, pool: &mut Guard<'_, Pool>) -> Option<Victim> {
+        let mut bits = LiveBits::new(self);
+        let frame = self.policy.victim(&mut pool.ring(), &mut bits)?;
+        self.token_of(frame, can_leave)
+    }
+
+    /// Takes the token of the page in `frame` if `suits` says so.
+    fn token_of(&'static self, frame: u32, suits: impl Fn(Pte) -> bool) -> Option<Victim> {
+        let Owner::Page(address) = self.arena().frame(frame).owner() else {
+            return None;
+        };
+        let (place, page) = self.find_page(address)?;
+        let entry = place.page(page);
+        let was = entry.pte();
+        if was.index() != frame || !suits(was) {
+            return None;
+        }
+        entry.change(was, was.to(State::Leaving)).ok()?;
+        Some(Victim { place, page, entry, was, frame })
+    }
+
+    /// Evicts the victim; false if it had to stay, and then it is as it was.
+    fn evict(&'static self, victim: &Victim, masked: bool, who: Who) -> bool {
+        let at = victim.place.page_address(victim.page);
+        // SAFETY: a page of ours whose token we hold; who touches it from now on waits for us.
+        let closed = unsafe { memory::unback(at, self.page(), Protection::None) };
+        if closed.is_err() {
+            // Too many mappings to cut one more: the page stays, another may do.
+            self.keep(victim, victim.was, masked);
+            return false;
+        }
+        if victim.was.state() == State::Retained {
+            self.complete(victim.entry, Pte::VOID);
+            return true;
+        }
+        let Some((eviction, left, slot)) = self.save(victim, masked, who) else {
+            return false;
+        };
+        self.complete(victim.entry, left);
+        self.count(who, eviction.counter(), 1);
+        if self.trace.is_on() {
+            let name = PageName { region: victim.place.region.number.load(Ordering::Relaxed), page: victim.page as u32 };
+            self.trace.enter(who.thread, What::Eviction(eviction), Some(name), Some(victim.frame), slot);
+        }
+        true
+    }
+
+    /// Sees to it that the victim's bytes survive: how, what the entry becomes, and in which slot.
+    fn save(&'static self, victim: &Victim, masked: bool, who: Who) -> Option<(Eviction, Pte, Option<u32>)> {
+        let frame = victim.frame;
+        if !victim.was.has(Pte::M) {
+            // AcqRel: as in `drop_slot`.
+            let slot = self.arena().frame(frame).slot.swap(0, Ordering::AcqRel);
+            if let Some(slot) = slot.checked_sub(1) {
+                return Some((Eviction::Clean, Pte::new(State::Swapped, slot, Pte::SLOT), Some(slot)));
+            }
+        }
+        if self.arena().is_zero(frame) {
+            return Some((Eviction::Zero, Pte::new(State::Empty, 0, 0), None));
+        }
+        let slot = self.hold_pool(masked).slots().take();
+        let Some(slot) = slot else {
+            self.reopen(victim, masked);
+            return None;
+        };
+        // SAFETY: a frame of the engine view.
+        let written = unsafe { self.swap.write(slot, self.arena().view(frame), self.page()) };
+        if let Err(error) = written {
+            self.count(who, Counter::SwapErrors, 1);
+            self.swap.complain("write", slot, error);
+            let given = self.hold_pool(masked).slots().give(slot, 1);
+            debug_assert!(given, "a slot that was just taken");
+            self.reopen(victim, masked);
+            return None;
+        }
+        self.count(who, Counter::SwapWrites, 1);
+        self.count(who, Counter::SwapBytesWritten, self.page() as u64);
+        Some((Eviction::Dirty, Pte::new(State::Swapped, slot, Pte::SLOT), Some(slot)))
+    }
+
+    /// The victim's view was closed but it has to stay: it faults back in without I/O.
+    fn reopen(&'static self, victim: &Victim, masked: bool) {
+        let (fd, offset) = (self.arena().fd(), self.arena().offset(victim.frame));
+        let at = victim.place.page_address(victim.page);
+        // SAFETY: a page of ours whose token we hold.
+        let mapped = unsafe { memory::map(Some(at), self.page(), Protection::ReadWrite, fd, offset) };
+        debug_assert!(mapped.is_ok(), "the mapping that was just cut fits again");
+        self.keep(victim, victim.was.with(Pte::READ | Pte::WRITE | Pte::M), masked);
+    }
+
+    fn keep(&'static self, victim: &Victim, pte: Pte, masked: bool) {
+        let mut pool = self.hold_pool(masked);
+        self.policy.inserted(&mut pool.ring(), victim.frame);
+        drop(pool);
+        self.complete(victim.entry, pte);
+    }
+
+    /// The number of faults for which a page that was just loaded is kept: what one instruction may
+    /// touch, for each thread, but never more than half of the frames.
+    fn grace(&self) -> u32 {
+        let threads = self.gauges.threads.load(Ordering::Relaxed);
+        threads.saturating_mul(4).max(12).min(self.pool_frames() / 3)
+    }
+}
+
+/// Whether the page may be evicted.
+fn can_leave(pte: Pte) -> bool {
+    matches!(pte.state(), State::Resident | State::Retained) && pte.pins() == 0
+}
+
+/// What the policy sees: the bits in the page table entries.
+struct LiveBits {
+    engine: &'static Engine,
+    now: u32,
+    grace: u32,
+}
+
+impl LiveBits {
+    fn new(engine: &'static Engine) -> LiveBits {
+        LiveBits { engine, now: engine.gauges.faults.load(Ordering::Relaxed), grace: engine.grace() }
+    }
+
+    fn page(&self, frame: u32) -> Option<(Place, u64, Pte)> {
+        let Owner::Page(address) = self.engine.arena().frame(frame).owner() else {
+            return None;
+        };
+        let (place, page) = self.engine.find_page(address)?;
+        let pte = place.page(page).pte();
+        (pte.index() == frame).then_some((place, page, pte))
+    }
+}
+
+impl Bits for LiveBits {
+    fn take_referenced(&mut self, frame: u32) -> bool {
+        let Some((place, page, pte)) = self.page(frame) else {
+            return false;
+        };
+        if pte.state() != State::Resident || !pte.has(Pte::R) {
+            return false;
+        }
+        let entry = place.page(page);
+        if entry.change(pte, pte.to(State::Filling)).is_err() {
+            return true;
+        }
+        let at = place.page_address(page);
+        // SAFETY: a page of ours whose token we hold.
+        let dropped = unsafe { memory::protect(at, self.engine.page(), Protection::None) }.is_ok();
+        let closed = if dropped { pte.without(Pte::READ | Pte::WRITE) } else { pte };
+        self.engine.complete(entry, closed.without(Pte::R));
+        true
+    }
+
+    fn is_dirty(&self, frame: u32) -> bool {
+        self.page(frame).is_some_and(|(_, _, pte)| pte.has(Pte::M))
+    }
+
+    fn is_evictable(&self, frame: u32) -> bool {
+        let stamp = self.engine.arena().frame(frame).stamp.load(Ordering::Relaxed);
+        // Frames that were mapped ahead have the stamp 1 and are never young.
+        let young = stamp > 1 && self.now.wrapping_sub(stamp) < self.grace;
+        !young && self.page(frame).is_some_and(|(_, _, pte)| can_leave(pte))
+    }
+}

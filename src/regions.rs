@@ -1,0 +1,262 @@
+//! Where regions come from and where they go: made for a thread, abandoned when it ends, taken over
+//! when their blocks are gone; and the frames of their growing bookkeeping.
+
+use crate::arena::Owner;
+use crate::engine::{Engine, Regions};
+use crate::gate::Closer;
+use crate::heap::{Ground, Heap};
+use crate::page_table::{Group, GROUP_PAGES};
+use crate::region::{Place, Region};
+use crate::span::RECORD;
+use crate::sys::memory::{self, Protection};
+use core::sync::atomic::Ordering;
+
+/// With more ownerless regions than this, a new thread takes one over instead of getting a new one.
+const MANY_OWNERLESS: usize = 16;
+
+impl Engine {
+    /// A region for the thread `thread`: one without blocks, or a new one, or, when ended threads have
+    /// left many blocks behind, the region of one of them.
+    pub fn acquire_region(&'static self, thread: u32) -> Option<Place> {
+        if self.regions.hold().free == 0 {
+            self.collect_ownerless();
+        }
+        let mut regions = self.regions.hold();
+        let place = self.take_listed(&mut regions).or_else(|| {
+            let made = regions.made;
+            let ownerless = || {
+                (0..made)
+                    .filter(|number| self.exists(*number))
+                    .map(|number| self.place(number))
+                    .filter(|place| place.region.owner.load(Ordering::Relaxed) == 0)
+            };
+            let adopted = if ownerless().count() > MANY_OWNERLESS { ownerless().next() } else { None };
+            adopted.or_else(|| self.make_next(&mut regions)).or_else(|| ownerless().next())
+        })?;
+        // Release: pairs with those who ask whose region it is.
+        place.region.owner.store(thread + 1, Ordering::Release);
+        drop(regions);
+        // Whoever found the region abandoned may still be in it, with the right to close gates.
+        drop(Closer::hold());
+        Some(place)
+    }
+
+    fn take_listed(&'static self, regions: &mut Regions) -> Option<Place> {
+        let place = self.place(regions.free.checked_sub(1)?);
+        regions.free = place.region.next.swap(0, Ordering::Relaxed);
+        place.region.listed.store(0, Ordering::Relaxed);
+        Some(place)
+    }
+
+    fn make_next(&'static self, regions: &mut Regions) -> Option<Place> {
+        // A few slots may be taken by others; if many fail there is no memory for the record.
+        for number in regions.made..self.span().most.min(regions.made + 16) {
+            if self.make_region(number) {
+                regions.made = number + 1;
+                return Some(self.place(number));
+            }
+        }
+        None
+    }
+
+    /// Takes in what was freed in regions without owners.
+    fn collect_ownerless(&'static self) {
+        for place in self.places() {
+            let region = place.region;
+            if region.owner.load(Ordering::Relaxed) == 0 && region.freed_blocks.load(Ordering::Relaxed) > 0 {
+                self.collect_abandoned(&place);
+            }
+        }
+    }
+
+    /// Reserves slot `number` and gives its record a frame.
+    fn make_region(&'static self, number: u32) -> bool {
+        let span = self.span();
+        let slot = span.slot(number);
+        if memory::reserve_at(slot, span.len, Protection::None).is_err() {
+            return false;
+        }
+        let table = slot + span.heap;
+        // SAFETY: the slot was just reserved by us.
+        let readable = unsafe { memory::protect(table, span.len - span.heap, Protection::Read) };
+        if readable.is_err() || !self.map_bookkeeping(table) {
+            // SAFETY: nobody knows the slot.
+            let _ = unsafe { memory::unmap(slot, span.len) };
+            return false;
+        }
+        let region = self.place(number).region;
+        region.number.store(number, Ordering::Relaxed);
+        region.table.store(self.page(), Ordering::Relaxed);
+        if let Some(word) = self.present.get(number as usize / 64) {
+            // Release: pairs with `exists`.
+            word.fetch_or(1 << (number % 64), Ordering::Release);
+        }
+        true
+    }
+
+    /// The owner ends: its region has no owner any more. The caller is the owner, outside the gate.
+    pub fn abandon_region(&'static self, place: &Place) {
+        let closer = Closer::hold();
+        // SAFETY: we are the owner and hold the right to close gates, so nobody else comes in.
+        let heap = unsafe { place.region.heap() };
+        collect(place, heap);
+        heap.flush(place);
+        let empty = heap.live() == 0;
+        // Release: pairs with the acquire of the next owner.
+        place.region.owner.store(0, Ordering::Release);
+        if empty {
+            self.enlist(place);
+        }
+        drop(closer);
+    }
+
+    /// Enters an empty region without owner in the list; the caller holds the right to close gates.
+    fn enlist(&'static self, place: &Place) {
+        let mut regions = self.regions.hold();
+        let number = place.region.number.load(Ordering::Relaxed);
+        if place.region.owner.load(Ordering::Relaxed) == 0 && place.region.listed.swap(1, Ordering::Relaxed) == 0 {
+            place.region.next.store(regions.free, Ordering::Relaxed);
+            regions.free = number + 1;
+        }
+    }
+
+    /// Takes in what other threads freed in a region without owner; called by whoever freed enough
+    /// there to make it worth while.
+    pub fn collect_abandoned(&'static self, place: &Place) {
+        let closer = Closer::hold();
+        if place.region.owner.load(Ordering::Acquire) == 0 {
+            // SAFETY: nobody owns the region, and whoever takes it over waits for us.
+            let heap = unsafe { place.region.heap() };
+            collect(place, heap);
+            heap.flush(place);
+            if heap.live() == 0 {
+                self.enlist(place);
+            }
+        }
+        drop(closer);
+    }
+
+    /// Does `work` on the heap of a region that is not the caller's, with its owner kept out.
+    /// `own` when the caller owns the region after all.
+    pub fn with_closed<T>(&'static self, place: &Place, own: bool, work: impl FnOnce(&mut Heap) -> T) -> T {
+        let closer = Closer::hold();
+        place.region.gate.close(&closer, own);
+        // SAFETY: the gate is closed, and only one thread can close gates.
+        let result = work(unsafe { place.region.heap() });
+        place.region.gate.open(&closer);
+        result
+    }
+
+    /// Memory is short: takes in everything that was freed anywhere and gives back every empty page.
+    /// The caller is outside the gate of its own region, `own`.
+    pub fn collect_everywhere(&'static self, own: Option<&Region>) {
+        let made = self.regions.hold().made;
+        for number in (0..made).filter(|number| self.exists(*number)) {
+            let place = self.place(number);
+            let is_own = own.is_some_and(|own| core::ptr::eq(own, place.region));
+            self.with_closed(&place, is_own, |heap| {
+                collect(&place, heap);
+                heap.flush(&place);
+                if heap.live() == 0 && place.region.owner.load(Ordering::Relaxed) == 0 {
+                    self.enlist(&place);
+                }
+            });
+        }
+    }
+
+    /// Every region that exists.
+    pub fn places(&'static self) -> impl Iterator<Item = Place> {
+        let made = self.regions.hold().made;
+        (0..made).filter(|number| self.exists(*number)).map(|number| self.place(number))
+    }
+
+    /// See [`Ground::back`].
+    pub(crate) fn back(&'static self, place: &Place, page: u64, n: u64, with_granules: bool) -> bool {
+        let groups = (page + n).div_ceil(GROUP_PAGES);
+        let region = place.region;
+        if groups > place.backed_groups() {
+            let wanted = RECORD + groups as usize * size_of::<Group>();
+            while region.table.load(Ordering::Relaxed) < wanted {
+                let table = region.table.load(Ordering::Relaxed);
+                if !self.map_bookkeeping(place.base + self.span().heap + table) {
+                    return false;
+                }
+                region.table.store(table + self.page(), Ordering::Relaxed);
+            }
+            // Release: pairs with `backed_groups` of other threads.
+            region.groups.store(groups as u32, Ordering::Release);
+        }
+        if !with_granules {
+            return true;
+        }
+        (page / GROUP_PAGES..groups).all(|number| {
+            let group = place.group(number);
+            let at = place.base + self.span().granules + number as usize * self.page();
+            group.has(Group::BITS) || self.map_bookkeeping(at) && {
+                group.mark(Group::BITS);
+                true
+            }
+        })
+    }
+
+    /// Makes room to note blocks that other threads free in the group of `page`. The caller keeps
+    /// all others out of the region.
+    pub fn back_freed(&'static self, place: &Place, page: u64) -> bool {
+        let pair = page / GROUP_PAGES & !1;
+        let at = place.base + self.span().freed + (pair / 2) as usize * self.page();
+        let done = place.group(pair).has(Group::FREED);
+        if !done && !self.map_bookkeeping(at) {
+            return false;
+        }
+        place.group(pair).mark(Group::FREED);
+        true
+    }
+
+    /// Whether blocks in the group of `page` can be noted as freed.
+    #[inline]
+    pub fn can_note_freed(&self, place: &Place, page: u64) -> bool {
+        place.group(page / GROUP_PAGES & !1).has(Group::FREED)
+    }
+
+    /// Gives the bookkeeping page at `at` a frame for ever.
+    fn map_bookkeeping(&'static self, at: usize) -> bool {
+        // Paging needs frames too: bookkeeping never takes the last of them.
+        let taken = self.gauges.bookkeeping.load(Ordering::Relaxed);
+        if taken + (self.pool_frames() / 8).max(12) >= self.pool_frames() || !self.take_promise(1) {
+            return false;
+        }
+        let Some(frame) = self.obtain_frame(false) else {
+            self.give_promise(1);
+            return false;
+        };
+        self.arena().clear(frame, 1);
+        let (fd, offset) = (self.arena().fd(), self.arena().offset(frame));
+        // SAFETY: the address is bookkeeping space of a region of ours that has no frame yet.
+        if unsafe { memory::map(Some(at), self.page(), Protection::ReadWrite, fd, offset) }.is_err() {
+            self.return_frame(frame);
+            self.give_promise(1);
+            return false;
+        }
+        self.arena().frame(frame).set_owner(Owner::Bookkeeping(at));
+        self.gauges.bookkeeping.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}
+
+/// Takes in the blocks of a region that other threads freed. The caller may use the heap.
+pub fn collect(place: &Place, heap: &mut Heap) -> u64 {
+    // AcqRel: pairs with the release of those who freed.
+    let mut residues = place.region.freed_groups.swap(0, Ordering::AcqRel);
+    let mut collected = 0;
+    while residues != 0 {
+        let residue = u64::from(residues.trailing_zeros());
+        residues &= residues - 1;
+        let mut number = residue;
+        while number < place.backed_groups() {
+            collected += heap.collect(place, number);
+            number += 64;
+        }
+    }
+    place.region.freed_blocks.fetch_sub(collected, Ordering::Relaxed);
+    collected
+}

@@ -1,0 +1,92 @@
+//! Address space: where the regions of the threads lie, and what lies in each.
+//!
+//! ```text
+//! BASE + number << slot_shift:
+//!   heap      VMALLOC_HEAP bytes: the pages that the program sees
+//!   record    the region's own state (`region.rs`), then its page table
+//!   granules  two bits for each 16 bytes of heap
+//!   freed     one bit for each 16 bytes of heap
+//! ```
+//!
+//! So the region of an address, and the address of everything about it, is arithmetic. Slots are
+//! reserved one by one as threads come; what has no frame yet reads as zeros.
+
+use crate::page_table::{Group, GROUP_PAGES};
+
+/// The first slot: far from where the kernel, loaders and sanitizers put things.
+pub const BASE: usize = 0x2000_0000_0000;
+/// The end of the last slot.
+pub const END: usize = 0x5000_0000_0000;
+/// The size of a region's record; the page table follows. With its first group it fills a frame.
+pub const RECORD: usize = 2976;
+/// No more regions than this, however small they are.
+const MOST: usize = 1 << 16;
+
+/// The geometry of all regions.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// log2 of the distance between regions.
+    pub slot_shift: u32,
+    /// Bytes of heap in a region, whole pages.
+    pub heap: usize,
+    /// Offset of the granule words.
+    pub granules: usize,
+    /// Offset of the words in which other threads free.
+    pub freed: usize,
+    /// Bytes of a slot that are in use.
+    pub len: usize,
+    /// How many regions fit.
+    pub most: u32,
+}
+
+impl Span {
+    /// The geometry for heaps of `heap` bytes (whole pages); `None` if not even one fits.
+    pub fn new(heap: usize, page_shift: u32) -> Option<Span> {
+        let page = 1usize << page_shift;
+        let groups = (heap >> page_shift).div_ceil(GROUP_PAGES as usize);
+        let table = RECORD.checked_add(groups.checked_mul(size_of::<Group>())?)?;
+        // One group more than needed: a block that ends with the heap is measured one word further.
+        let granules = heap.checked_add(table.next_multiple_of(page))?;
+        let freed = granules.checked_add((groups + 1).checked_mul(page)?)?;
+        let len = freed.checked_add((groups.div_ceil(2) + 1).checked_mul(page)?)?;
+        let slot_shift = len.checked_next_power_of_two()?.trailing_zeros().max(21);
+        let most = ((END - BASE) >> slot_shift).min(MOST);
+        (most > 0).then_some(Span { slot_shift, heap, granules, freed, len, most: most as u32 })
+    }
+
+    /// Where slot `number` begins.
+    #[inline]
+    pub fn slot(&self, number: u32) -> usize {
+        BASE + ((number as usize) << self.slot_shift)
+    }
+
+    /// The slot that contains `address`, and the offset in it.
+    #[inline]
+    pub fn find(&self, address: usize) -> Option<(u32, usize)> {
+        let offset = address.wrapping_sub(BASE);
+        let number = offset >> self.slot_shift;
+        (number < self.most as usize).then_some((number as u32, offset & ((1 << self.slot_shift) - 1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_lies_inside_its_slot_and_apart() {
+        for (heap, shift) in [(24 << 20, 12), (128 << 10, 12), (18 << 30, 12), (24 << 20, 16), (1 << 40, 20)] {
+            let span = Span::new(heap, shift).unwrap();
+            let pages = heap >> shift;
+            let groups = pages.div_ceil(64);
+            assert!(heap + RECORD + groups * size_of::<Group>() <= span.granules);
+            assert!(span.granules + heap / 64 <= span.freed);
+            assert!(span.freed + heap / 128 <= span.len);
+            assert!(span.len <= 1 << span.slot_shift);
+            assert!([span.granules, span.freed, span.len].iter().all(|o| o % (1 << shift) == 0));
+            assert_eq!(span.find(span.slot(0) + 5), Some((0, 5)));
+            assert_eq!(span.find(BASE - 1), None);
+            assert_eq!(span.find(END), None);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The swap file: created at first use, unlinked at once, its space really reserved.
+
+use crate::report::say;
+use crate::sys::{file, Errno, Result};
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicI32, Ordering};
+
+/// The longest directory name that is accepted, with its terminating zero.
+pub const PATH_MAX: usize = 4096;
+
+/// A file of swap slots.
+pub struct SwapFile {
+    fd: AtomicI32,
+    dir: [u8; PATH_MAX],
+    len: u64,
+}
+
+impl SwapFile {
+    /// A swap file of `len` bytes that will be made in `dir`; `None` if the name is too long.
+    pub fn new(dir: &[u8], len: u64) -> Option<SwapFile> {
+        let mut path = [0; PATH_MAX];
+        // Room for a file name and the end.
+        if dir.len() + 40 > PATH_MAX {
+            return None;
+        }
+        path.get_mut(..dir.len())?.copy_from_slice(dir);
+        Some(SwapFile { fd: AtomicI32::new(-1), dir: path, len })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.dir).unwrap_or(c"/tmp")
+    }
+
+    /// The descriptor, once there is one.
+    pub fn fd(&self) -> Option<i32> {
+        // Acquire: pairs with the release in `ready`.
+        Some(self.fd.load(Ordering::Acquire)).filter(|fd| *fd >= 0)
+    }
+
+    /// Whether the directory is there, can be written and has the space: to be asked at the start.
+    pub fn check(&self) -> Result<()> {
+        if self.len == 0 {
+            return Ok(());
+        }
+        let fd = self.create()?;
+        file::close(fd);
+        if file::free_space(self.dir())? < self.len {
+            return Err(Errno(libc::ENOSPC));
+        }
+        Ok(())
+    }
+
+    /// Makes the file if there is none yet. Callers exclude each other.
+    pub fn ready(&self) -> Result<()> {
+        if self.fd().is_some() {
+            return Ok(());
+        }
+        let fd = self.make()?;
+        self.fd.store(fd, Ordering::Release);
+        Ok(())
+    }
+
+    /// A new, empty, reserved swap file in the same place.
+    pub fn make(&self) -> Result<i32> {
+        let fd = file::out_of_the_way(self.create()?);
+        if let Err(error) = file::allocate(fd, self.len) {
+            file::close(fd);
+            return Err(error);
+        }
+        Ok(fd)
+    }
+
+    /// An unnamed file in the directory.
+    fn create(&self) -> Result<i32> {
+        match file::open(self.dir(), libc::O_TMPFILE | libc::O_RDWR | libc::O_EXCL, 0o600) {
+            Err(Errno(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => self.create_named(),
+            other => other,
+        }
+    }
+
+    /// The same where the file system has no unnamed files.
+    fn create_named(&self) -> Result<i32> {
+        let mut path = [0; PATH_MAX];
+        let dir = self.dir().to_bytes();
+        let unique = crate::sys::thread::now();
+        let mut at = 0;
+        let mut put = |byte: u8| {
+            if let Some(slot) = path.get_mut(at) {
+                *slot = byte;
+                at += 1;
+            }
+        };
+        dir.iter().chain(b"/.vmalloc-swap-").copied().for_each(&mut put);
+        for digit in 0..16 {
+            put(b"0123456789abcdef"[(unique >> (4 * digit)) as usize & 15]);
+        }
+        let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno(libc::ENAMETOOLONG))?;
+        let fd = file::open(path, libc::O_CREAT | libc::O_EXCL | libc::O_RDWR, 0o600)?;
+        file::unlink(path)?;
+        Ok(fd)
+    }
+
+    /// In a child process: continues on `fd`, or on none.
+    pub fn continue_on(&self, fd: Option<i32>) {
+        let old = self.fd.swap(fd.unwrap_or(-1), Ordering::AcqRel);
+        if old >= 0 {
+            file::close(old);
+        }
+    }
+
+    /// Reads slot `slot` of `len` bytes to the address `to`.
+    ///
+    /// # Safety
+    /// `to .. to + len` is writable and nobody else uses it.
+    pub unsafe fn read(&self, slot: u32, to: usize, len: usize) -> Result<()> {
+        let fd = self.fd().ok_or(Errno(libc::EBADF))?;
+        // SAFETY: the caller's promise.
+        unsafe { file::read_at(fd, to, len, u64::from(slot) * len as u64) }
+    }
+
+    /// Writes `len` bytes at the address `from` to slot `slot`.
+    ///
+    /// # Safety
+    /// `from .. from + len` is readable.
+    pub unsafe fn write(&self, slot: u32, from: usize, len: usize) -> Result<()> {
+        let fd = self.fd().ok_or(Errno(libc::EBADF))?;
+        // SAFETY: the caller's promise.
+        unsafe { file::write_at(fd, from, len, u64::from(slot) * len as u64) }
+    }
+
+    /// Says that a transfer failed.
+    pub fn complain(&self, what: &str, slot: u32, error: Errno) {
+        say(format_args!(
+            "cannot {what} slot {slot} of the swap file in {}: error {}",
+            self.dir().to_str().unwrap_or("VMALLOC_SWAP_DIR"),
+            error.0
+        ));
+    }
+}

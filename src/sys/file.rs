@@ -1,0 +1,158 @@
+//! Files and descriptors.
+
+use super::{syscall, Errno, Result};
+use core::ffi::CStr;
+
+/// Our descriptors stay out of the program's way: it may count on the low numbers.
+const LOWEST: i32 = 500;
+
+/// A new anonymous memory file of `len` bytes.
+pub fn memory_file(name: &CStr, len: u64) -> Result<i32> {
+    // SAFETY: the name is a C string.
+    let fd = unsafe { syscall!(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC)? } as i32;
+    let fd = out_of_the_way(fd);
+    // SAFETY: no pointers.
+    match unsafe { syscall!(libc::SYS_ftruncate, fd, len) } {
+        Ok(_) => Ok(fd),
+        Err(error) => {
+            close(fd);
+            Err(error)
+        }
+    }
+}
+
+/// A second descriptor for the same file, beyond the numbers that programs use.
+pub fn duplicate(fd: i32) -> Result<i32> {
+    // SAFETY: no pointers.
+    unsafe { syscall!(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, LOWEST).map(|copy| copy as i32) }
+}
+
+/// Moves a descriptor beyond the numbers that programs use, if the limit allows it.
+pub fn out_of_the_way(fd: i32) -> i32 {
+    match duplicate(fd) {
+        Ok(moved) => {
+            close(fd);
+            moved
+        }
+        Err(_) => fd,
+    }
+}
+
+/// Opens a path.
+pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<i32> {
+    // SAFETY: the path is a C string.
+    unsafe { syscall!(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC, mode).map(|fd| fd as i32) }
+}
+
+/// Closes a descriptor.
+pub fn close(fd: i32) {
+    // SAFETY: no pointers; the caller owns the descriptor.
+    let _ = unsafe { syscall!(libc::SYS_close, fd) };
+}
+
+/// Removes a path.
+pub fn unlink(path: &CStr) -> Result<()> {
+    // SAFETY: the path is a C string.
+    unsafe { syscall!(libc::SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0).map(|_| ()) }
+}
+
+/// Really reserves the first `len` bytes of the file's space.
+pub fn allocate(fd: i32, len: u64) -> Result<()> {
+    loop {
+        // SAFETY: no pointers.
+        match unsafe { syscall!(libc::SYS_fallocate, fd, 0, 0, len) } {
+            Err(Errno(libc::EINTR)) => {}
+            other => return other.map(|_| ()),
+        }
+    }
+}
+
+/// Gives the file's bytes `offset .. offset + len` back to the system; they read as zeros.
+pub fn punch_hole(fd: i32, offset: u64, len: u64) -> Result<()> {
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: no pointers.
+    unsafe { syscall!(libc::SYS_fallocate, fd, mode, offset, len).map(|_| ()) }
+}
+
+/// Reads all of `len` bytes at `offset` to the address `to`; end of file is `EIO`.
+///
+/// # Safety
+/// `to .. to + len` must be writable memory that nobody else uses.
+pub unsafe fn read_at(fd: i32, to: usize, len: usize, offset: u64) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { transfer(libc::SYS_pread64, fd, to, len, offset) }
+}
+
+/// Writes all of the `len` bytes at the address `from` to `offset`.
+///
+/// # Safety
+/// `from .. from + len` must be readable.
+pub unsafe fn write_at(fd: i32, from: usize, len: usize, offset: u64) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { transfer(libc::SYS_pwrite64, fd, from, len, offset) }
+}
+
+unsafe fn transfer(number: i64, fd: i32, at: usize, len: usize, offset: u64) -> Result<()> {
+    let mut done = 0;
+    while done < len {
+        // SAFETY: within the caller's range.
+        match unsafe { syscall!(number, fd, at + done, len - done, offset + done as u64) } {
+            Ok(0) => return Err(Errno(libc::EIO)),
+            Ok(n) => done += n,
+            Err(Errno(libc::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Copies `len` bytes at `offset` from one file to the same place in another.
+pub fn copy_range(from: i32, to: i32, offset: u64, len: u64) -> Result<()> {
+    let mut done = 0;
+    while done < len {
+        let (mut source, mut target) = ((offset + done) as i64, (offset + done) as i64);
+        let left = (len - done) as usize;
+        // SAFETY: both offsets live through the call.
+        match unsafe { syscall!(libc::SYS_copy_file_range, from, &raw mut source, to, &raw mut target, left, 0) } {
+            Ok(0) => return Err(Errno(libc::EIO)),
+            Ok(n) => done += n as u64,
+            Err(Errno(libc::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Writes bytes to a descriptor, all of them unless an error comes.
+pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: the slice is readable.
+        match unsafe { syscall!(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) } {
+            Ok(n) => bytes = bytes.get(n..).unwrap_or(&[]),
+            Err(Errno(libc::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads up to `buffer.len()` bytes.
+pub fn read(fd: i32, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        // SAFETY: the slice is writable.
+        match unsafe { syscall!(libc::SYS_read, fd, buffer.as_mut_ptr(), buffer.len()) } {
+            Err(Errno(libc::EINTR)) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Free bytes of the file system that holds `path`, as an unprivileged user may use them.
+pub fn free_space(path: &CStr) -> Result<u64> {
+    let mut info = core::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: the path is a C string, and info has room for the answer.
+    unsafe { syscall!(libc::SYS_statfs, path.as_ptr(), info.as_mut_ptr())? };
+    // SAFETY: all zero is a valid statfs, and the kernel has filled it.
+    let info = unsafe { info.assume_init() };
+    Ok((info.f_bavail).saturating_mul(info.f_bsize as u64))
+}

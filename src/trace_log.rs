@@ -1,0 +1,105 @@
+//! The trace as it is written: events go to a fixed buffer, full buffers to the file.
+//!
+//! Written by the fault handler's rules, so that watching changes nothing: the buffer is never paged,
+//! the write is raw.
+
+use crate::lock::Lock;
+use crate::sys::{file, thread};
+use crate::trace::{Event, PageName, What, HEADER, LINE_MAX};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+const BUFFER: usize = 16 * 1024;
+
+struct Log {
+    fd: i32,
+    start: u64,
+    seq: u64,
+    len: usize,
+    bytes: [u8; BUFFER],
+}
+
+/// The trace of a process.
+pub struct TraceLog {
+    on: AtomicBool,
+    log: Lock<Log>,
+}
+
+impl TraceLog {
+    /// No trace.
+    pub const fn new() -> TraceLog {
+        TraceLog {
+            on: AtomicBool::new(false),
+            log: Lock::new(Log { fd: -1, start: 0, seq: 0, len: 0, bytes: [0; BUFFER] }),
+        }
+    }
+
+    /// Starts to write to `fd`, which becomes the log's.
+    pub fn start(&self, fd: i32) {
+        let mut log = self.log.hold();
+        let old = core::mem::replace(&mut log.fd, fd);
+        if old >= 0 {
+            file::close(old);
+        }
+        (log.start, log.seq, log.len) = (thread::now(), 0, 0);
+        let _ = file::write_all(fd, HEADER.as_bytes());
+        self.on.store(true, Ordering::Relaxed);
+    }
+
+    /// Stops: a child process has no trace until it starts its own.
+    ///
+    /// # Safety
+    /// No other thread of this process exists.
+    pub unsafe fn stop(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.log.reset() };
+        self.on.store(false, Ordering::Relaxed);
+        self.log.hold().len = 0;
+    }
+
+    /// Whether events are wanted.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        // Relaxed: a hint; the lock orders the rest.
+        self.on.load(Ordering::Relaxed)
+    }
+
+    /// Enters an event.
+    pub fn enter(&self, thread: u32, what: What, page: Option<PageName>, frame: Option<u32>, slot: Option<u32>) {
+        if !self.is_on() {
+            return;
+        }
+        let mut log = self.log.hold();
+        if log.len + LINE_MAX > BUFFER {
+            flush(&mut log);
+        }
+        log.seq += 1;
+        let time_us = thread::now().saturating_sub(log.start) / 1000;
+        let mut line = [0; LINE_MAX];
+        let len = Event { seq: log.seq, time_us, thread, what, page, frame, slot }.format(&mut line);
+        let at = log.len;
+        if let (Some(to), Some(from)) = (log.bytes.get_mut(at..at + len), line.get(..len)) {
+            to.copy_from_slice(from);
+            log.len += len;
+        }
+    }
+
+    /// Writes what is in the buffer.
+    pub fn flush(&self) {
+        if self.is_on() {
+            flush(&mut self.log.hold());
+        }
+    }
+}
+
+impl Default for TraceLog {
+    fn default() -> Self {
+        TraceLog::new()
+    }
+}
+
+fn flush(log: &mut Log) {
+    let len = core::mem::take(&mut log.len);
+    if log.fd >= 0 {
+        let _ = file::write_all(log.fd, log.bytes.get(..len).unwrap_or(b""));
+    }
+}

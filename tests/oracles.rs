@@ -1,0 +1,202 @@
+//! Do the policies decide as the textbooks, other simulators and a course project's reference say?
+//!
+//! The data and the rules behind it are described in `test-data/oracles/README.md`.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test may.
+
+mod simulator;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+
+use simulator::Simulator;
+use vmcore::policy::by_name;
+use vmcore::stats::{Counters, Eviction, FaultKind};
+use vmcore::trace::Access;
+
+fn read(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("test-data/oracles")
+        .join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The rows of a table, each as a map from the column's name to the field.
+fn rows(table: &str) -> Vec<HashMap<&str, &str>> {
+    let mut lines = table.lines();
+    let names: Vec<_> = lines.next().unwrap().split(',').collect();
+    lines
+        .map(|line| names.iter().copied().zip(line.split(',')).collect())
+        .collect()
+}
+
+/// The traces by name, each read once.
+#[derive(Default)]
+struct Traces(HashMap<String, Vec<(u32, Access)>>);
+
+impl Traces {
+    fn get(&mut self, name: &str) -> &[(u32, Access)] {
+        self.0.entry(name.to_owned()).or_insert_with(|| {
+            read(&format!("traces/{name}.txt"))
+                .lines()
+                .map(|line| match line.split_once(' ').unwrap() {
+                    (page, "r") => (page.parse().unwrap(), Access::Read),
+                    (page, "w") => (page.parse().unwrap(), Access::Write),
+                    _ => panic!("{name}: {line}"),
+                })
+                .collect()
+        })
+    }
+}
+
+/// The counters after a trace under a policy of that name.
+fn replay(trace: &[(u32, Access)], policy: &str, frames: u32) -> Counters {
+    let policy = by_name(policy.as_bytes()).expect("a policy that exists");
+    let mut simulator = Simulator::new(policy, frames);
+    for &(page, access) in trace {
+        simulator.access(page, access);
+    }
+    simulator.counters
+}
+
+fn faults(counters: &Counters, kind: FaultKind) -> u64 {
+    counters.get(kind.counter())
+}
+
+fn misses(counters: &Counters) -> u64 {
+    faults(counters, FaultKind::FirstTouch) + faults(counters, FaultKind::SwapIn)
+}
+
+fn number(row: &HashMap<&str, &str>, column: &str) -> u64 {
+    row[column].parse().unwrap()
+}
+
+/// Every count of every row, exactly; no policy below the optimum.
+#[test]
+fn counts_are_those_of_the_oracles() {
+    let table = read("expected.csv");
+    let rows = rows(&table);
+    let optimum: HashMap<_, _> = rows
+        .iter()
+        .filter(|row| row["policy"] == "opt")
+        .map(|row| ((row["trace"], row["frames"]), number(row, "misses")))
+        .collect();
+    let mut traces = Traces::default();
+    let mut checked = HashMap::new();
+    for row in &rows {
+        let policy = match row["policy"] {
+            "opt" => continue,
+            "third" => "third-chance",
+            name => name,
+        };
+        let counters = replay(
+            traces.get(row["trace"]),
+            policy,
+            number(row, "frames") as u32,
+        );
+        let evictions = |kind: Eviction| counters.get(kind.counter());
+        for (column, count) in [
+            ("misses", misses(&counters)),
+            ("writebacks", evictions(Eviction::Dirty)),
+            (
+                "clean_evictions",
+                evictions(Eviction::Clean) + evictions(Eviction::Zero),
+            ),
+            ("swapins", faults(&counters, FaultKind::SwapIn)),
+            ("ref_soft_faults", faults(&counters, FaultKind::Reference)),
+            ("dirty_faults", faults(&counters, FaultKind::FirstWrite)),
+        ] {
+            assert_eq!(count, number(row, column), "{column} of {row:?}");
+        }
+        assert!(misses(&counters) >= optimum[&(row["trace"], row["frames"])]);
+        *checked.entry(policy).or_insert(0) += 1;
+    }
+    for policy in vmcore::policy::POLICIES {
+        assert_eq!(checked.get(policy.name()), Some(&67), "{policy:?}");
+    }
+}
+
+/// Random replacement lies where random replacement lies.
+#[test]
+fn random_is_within_its_band() {
+    let table = read("random_band.csv");
+    let mut traces = Traces::default();
+    for row in rows(&table) {
+        let counters = replay(
+            traces.get(row["trace"]),
+            "random",
+            number(&row, "frames") as u32,
+        );
+        let [mean, sd]: [f64; 2] = ["mean", "sd"].map(|column| row[column].parse().unwrap());
+        let distance = (misses(&counters) as f64 - mean).abs();
+        assert!(distance <= 5.0 * sd, "{} in {row:?}", misses(&counters));
+    }
+}
+
+/// Belady's anomaly: with more frames, fifo faults more often.
+#[test]
+fn beladys_string_has_its_anomaly() {
+    let string: Vec<_> = [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5]
+        .map(|page| (page, Access::Read))
+        .into();
+    assert_eq!(misses(&replay(&string, "fifo", 3)), 9);
+    assert_eq!(misses(&replay(&string, "fifo", 4)), 10);
+}
+
+/// The logs of a course project's memory manager: each fault in its order, with its kind, the page
+/// that left, whether it was written, and the frame.
+#[test]
+fn faults_come_as_in_the_logs_of_the_course_project() {
+    let mut checked = 0;
+    for (policy, digit) in [("fifo", 1), ("third-chance", 2)] {
+        for frames in [1, 4, 8, 16] {
+            for input in 1..=6 {
+                let name = format!("result-{digit}-{frames}-input_{input}");
+                let expected: Vec<String> = read(&format!("mm/expected/{name}"))
+                    .lines()
+                    .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()))
+                    .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+                    .collect();
+                let log = course_log(policy, frames, &read(&format!("mm/input/input_{input}")));
+                assert_eq!(log, expected, "{name}");
+                checked += log.len();
+            }
+        }
+    }
+    assert!(checked > 300, "{checked}");
+}
+
+/// The log that the course project asks for, of one input.
+fn course_log(policy: &str, frames: u32, input: &str) -> Vec<String> {
+    let mut simulator = Simulator::new(by_name(policy.as_bytes()).unwrap(), frames);
+    let mut log = Vec::new();
+    for line in input.lines().filter(|line| !line.trim().is_empty()) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let access = match words[0] {
+            "read" => Access::Read,
+            "write" => Access::Write,
+            word => panic!("{word}"),
+        };
+        let (page, offset): (u32, u32) = (words[1].parse().unwrap(), words[2].parse().unwrap());
+        let Some(fault) = simulator.access(page, access) else {
+            continue;
+        };
+        // Its kind 2 is any write to a clean resident page, whether R was reset or not.
+        let kind = match (fault.kind, access) {
+            (FaultKind::FirstTouch | FaultKind::SwapIn, Access::Read) => 0,
+            (FaultKind::FirstTouch | FaultKind::SwapIn, Access::Write) => 1,
+            _ if fault.dirtied => 2,
+            (FaultKind::Reference, Access::Read) => 3,
+            (FaultKind::Reference, Access::Write) => 4,
+            (kind, _) => panic!("{kind:?}"),
+        };
+        let (evicted, written) = match fault.evicted {
+            Some((page, eviction)) => (i64::from(page), u32::from(eviction == Eviction::Dirty)),
+            None => (-1, 0),
+        };
+        let address = fault.frame * 4096 + offset * 4;
+        log.push(format!("{kind} {page} {evicted} {written} {address:#06x}"));
+    }
+    log
+}
