@@ -94,6 +94,8 @@ pub struct Gauges {
     pub pinned: AtomicU32,
     /// Numbers the faults, for the rule that a page just loaded must not leave.
     pub faults: AtomicU32,
+    /// Where the search for pages that are in slots goes on.
+    pub saved: AtomicU32,
     /// Where the search for pages that stand alone goes on.
     pub lonely: AtomicU32,
     /// Frames in use at the most.

@@ -130,8 +130,7 @@ pub struct Group {
     flags: AtomicU32,
     /// Which pages hold blocks that other threads freed: one bit a page.
     pub freed: AtomicU64,
-    /// Which pages have room that appeared since somebody last looked: one bit a page.
-    loose: AtomicU64,
+    _spare: u64,
     /// The pages.
     pub pages: [Page; GROUP_PAGES as usize],
 }
@@ -144,7 +143,7 @@ impl Default for Group {
             suffix: AtomicU32::new(0),
             flags: AtomicU32::new(0),
             freed: AtomicU64::new(0),
-            loose: AtomicU64::new(0),
+            _spare: 0,
             pages: core::array::from_fn(|_| Page::default()),
         }
     }
@@ -177,21 +176,6 @@ impl Group {
             max: u64::from(self.max.load(Ordering::Relaxed)),
             suffix: u64::from(self.suffix.load(Ordering::Relaxed)),
         })
-    }
-
-    /// Notes that room appeared in page `at` of the group.
-    #[inline]
-    pub fn loosen(&self, at: u64) {
-        // Relaxed: only the holder of the gate looks.
-        let pages = self.loose.load(Ordering::Relaxed);
-        self.loose.store(pages | 1 << at, Ordering::Relaxed);
-    }
-
-    /// Takes one page in which room appeared.
-    pub fn take_loose(&self) -> Option<u64> {
-        let pages = self.loose.load(Ordering::Relaxed);
-        self.loose.store(pages & pages.wrapping_sub(1), Ordering::Relaxed);
-        (pages != 0).then_some(u64::from(pages.trailing_zeros()))
     }
 
     /// Stores the free runs.

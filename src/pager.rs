@@ -120,7 +120,7 @@ impl Engine {
     /// if this fails.
     fn fill(&'static self, place: &Place, page: u64, was: Pte, access: Access, masked: bool, who: Who) -> Result<u32, Failure> {
         let frame = self.obtain_frame(masked).ok_or_else(|| {
-            say(format_args!("no page could leave memory for the page at {:#x}", place.page_address(page)));
+            self.explain(place.page_address(page));
             Failure::Lost
         })?;
         let known = self.arena().frame(frame);
@@ -163,6 +163,35 @@ impl Engine {
         drop(pool);
         self.complete(place.page(page), Pte::new(State::Resident, frame, flags));
         Ok(frame)
+    }
+
+    /// Nothing could leave memory: says what is there, since this must not happen.
+    #[cold]
+    fn explain(&'static self, address: usize) {
+        let layout = self.arena().layout();
+        let (mut pinned, mut resident, mut retained, mut transit, mut other) = (0, 0, 0, 0, 0);
+        for frame in layout.first_pool..layout.first_shared {
+            if let Owner::Page(address) = self.arena().frame(frame).owner() {
+                let pte = self.find_page(address).map_or(Pte::VOID, |(place, page)| place.page(page).pte());
+                match pte.state() {
+                    _ if pte.pins() > 0 => pinned += 1,
+                    State::Resident => resident += 1,
+                    State::Retained => retained += 1,
+                    _ if pte.in_transit() => transit += 1,
+                    _ => other += 1,
+                }
+            }
+        }
+        let usage = self.usage();
+        say(format_args!(
+            "no page could leave memory for the page at {address:#x}: of {} frames {} are in use, {resident} by pages, \
+             {retained} retained, {pinned} pinned, {transit} in transit, {other} otherwise, {} by bookkeeping; {} of {} slots in use",
+            layout.frames,
+            usage.frames_used,
+            self.gauges.bookkeeping.load(Ordering::Relaxed),
+            usage.slots_used,
+            layout.slots
+        ));
     }
 
     /// Gives a resident page the protection that `access` needs. The caller holds the token, which

@@ -45,7 +45,14 @@ impl Engine {
                     self.note_resident(pool.frames().state().used());
                     return Some(frame);
                 }
-                let Some(victim) = self.take_retained(&mut pool).or_else(|| self.take_victim(&mut pool)) else {
+                let victim = self.take_retained().or_else(|| {
+                    let slots_left = pool.slots().state().free() > 0;
+                    // If only young pages are left, somebody has to give way after all.
+                    let spare_young = round == 0;
+                    let saved = if slots_left { None } else { self.take_saved(spare_young) };
+                    saved.or_else(|| self.take_victim(&mut pool, spare_young))
+                });
+                let Some(victim) = victim else {
                     break;
                 };
                 self.policy.removed(&mut pool.ring(), victim.frame);
@@ -107,7 +114,7 @@ impl Engine {
     }
 
     /// The token of a retained page, if there is one.
-    fn take_retained(&'static self, _pool: &mut Guard<'_, Pool>) -> Option<Victim> {
+    fn take_retained(&'static self) -> Option<Victim> {
         for (i, word) in self.arena().retained().iter().enumerate() {
             // Relaxed: a hint; the page table entry decides.
             let mut bits = word.load(Ordering::Relaxed);
@@ -123,9 +130,31 @@ impl Engine {
         None
     }
 
+    /// Every slot is in use: the token of a page that is in one of them already, and needs no other.
+    ///
+    /// There is always one, or a free frame, or somebody about to give one back: of the pages that
+    /// were promised, more than there are slots, all but so many as there are frames less the reserve
+    /// are in slots only.
+    fn take_saved(&'static self, spare_young: bool) -> Option<Victim> {
+        let bits = LiveBits::new(self, spare_young);
+        let first = self.arena().layout().first_pool;
+        for _ in 0..self.pool_frames() {
+            let frame = first + self.gauges.saved.fetch_add(1, Ordering::Relaxed) % self.pool_frames();
+            // Relaxed: a hint; eviction looks again under the token.
+            let saved = self.arena().frame(frame).slot.load(Ordering::Relaxed) != 0;
+            if saved && bits.is_evictable(frame) {
+                let victim = self.token_of(frame, |pte| can_leave(pte) && !pte.has(Pte::M));
+                if victim.is_some() {
+                    return victim;
+                }
+            }
+        }
+        None
+    }
+
     /// The token of the page that the policy would have leave.
-    fn take_victim(&'static self, pool: &mut Guard<'_, Pool>) -> Option<Victim> {
-        let mut bits = LiveBits::new(self);
+    fn take_victim(&'static self, pool: &mut Guard<'_, Pool>, spare_young: bool) -> Option<Victim> {
+        let mut bits = LiveBits::new(self, spare_young);
         let frame = self.policy.victim(&mut pool.ring(), &mut bits)?;
         self.token_of(frame, can_leave)
     }
@@ -242,8 +271,10 @@ struct LiveBits {
 }
 
 impl LiveBits {
-    fn new(engine: &'static Engine) -> LiveBits {
-        LiveBits { engine, now: engine.gauges.faults.load(Ordering::Relaxed), grace: engine.grace() }
+    /// With `spare_young`, pages that were just loaded are not evictable.
+    fn new(engine: &'static Engine, spare_young: bool) -> LiveBits {
+        let grace = if spare_young { engine.grace() } else { 0 };
+        LiveBits { engine, now: engine.gauges.faults.load(Ordering::Relaxed), grace }
     }
 
     fn page(&self, frame: u32) -> Option<(Place, u64, Pte)> {

@@ -74,8 +74,13 @@ pub struct Heap {
     hints: [u32; CLASSES],
     /// 1 + the lowest group in which something was freed since the hints were used; 0 for none.
     lowest_freed: u32,
-    /// The group in which the search for loose pages goes on.
-    loose: u64,
+    /// The page with which the search for holes goes on.
+    cursor: u64,
+    /// Granules of blocks, live or parked, other than large ones; and the pages that they touch.
+    held: u64,
+    pages: u64,
+    /// Pages of large blocks.
+    large: u64,
     /// Blocks that the program owns, including those that other threads freed and nobody collected.
     live: u64,
 }
@@ -89,9 +94,10 @@ struct Run {
 }
 
 const CLASSES: usize = 24;
-/// Pages, and groups of pages, that a search for room in loose pages looks at.
-const LOOSE_PAGES: u64 = 16;
-const LOOSE_GROUPS: u64 = 64;
+/// Pages that a search for holes looks at before the heap grows.
+const PROBES: u64 = 24;
+/// Blocks of up to so many granules (4 KiB) are carved from the run at hand.
+const CARVED: u64 = 256;
 /// Blocks from this many granules on (128 KiB, glibc's threshold for whole pages) are large.
 const LARGE: u64 = 8192;
 
@@ -107,7 +113,10 @@ impl Heap {
         frontier: 0,
         hints: [0; CLASSES],
         lowest_freed: 0,
-        loose: 0,
+        cursor: 0,
+        held: 0,
+        pages: 0,
+        large: 0,
         live: 0,
     };
 
@@ -126,12 +135,14 @@ impl Heap {
     pub fn allocate_at_hand(&mut self, ground: &impl Ground, n: u64) -> Option<Block> {
         let kept = if n <= BINNED { self.bins.take(n) } else { self.bins.take_long(bins::class_len(n)) };
         let block = if let Some(start) = kept {
-            granules::set(ground, start, Granule::Live);
+            granules::unpark(ground, start);
             Block { start, zero: false }
-        } else if n <= BINNED && self.run.len >= n {
-            self.carve(ground, n)
         } else {
-            return None;
+            let n = bins::class_len(n);
+            if n > CARVED || self.run.len < n {
+                return None;
+            }
+            self.carve(ground, n)
         };
         self.live += 1;
         Some(block)
@@ -141,7 +152,7 @@ impl Heap {
     /// of two). With `zero`, large blocks come zeroed.
     #[inline]
     pub fn allocate(&mut self, ground: &impl Ground, n: u64, align: u64, zero: bool) -> Result<Block, NoRoom> {
-        if align > 1 || n > BINNED {
+        if align > 1 || n > CARVED {
             let block = self.allocate_long(ground, n, align, zero)?;
             self.live += 1;
             return Ok(block);
@@ -149,7 +160,7 @@ impl Heap {
         if let Some(block) = self.allocate_at_hand(ground, n) {
             return Ok(block);
         }
-        self.refill(ground, n)?;
+        self.refill(ground, bins::class_len(n))?;
         self.allocate_at_hand(ground, n).ok_or(NoRoom::Region)
     }
 
@@ -170,43 +181,56 @@ impl Heap {
     #[cold]
     fn refill(&mut self, ground: &impl Ground, n: u64) -> Result<(), NoRoom> {
         self.drop_run(ground);
-        if self.refill_from_loose(ground, n) {
+        if self.refill_from_holes(ground, n) {
             return Ok(());
         }
         let page = 1u64 << ground.page_shift();
         let rest = self.frontier.next_multiple_of(page) - self.frontier;
         let len = if rest >= n { rest } else { rest + page };
-        if self.frontier + len <= ground.pages() * page && self.is_free(ground, self.frontier, len) {
+        let full_below = self.frontier.div_ceil(page) <= self.pages + self.large;
+        let grows = full_below && !self.is_loose(page) && self.frontier + len <= ground.pages() * page;
+        if grows && self.is_free(ground, self.frontier, len) {
             let start = self.frontier;
             if let Ok(zero) = self.occupy(ground, start, len) {
                 return self.begin_run(ground, start, len, zero);
             }
         }
+        // The lowest room there is, up to the end of its page; or just what is needed, if the next
+        // page cannot be had any more.
         let start = self.find(ground, n, 1)?;
+        let end = (start + n).next_multiple_of(page).min(ground.pages() * page);
+        let len = n + self.free_len(ground, start + n, end);
+        if let Ok(zero) = self.occupy(ground, start, len) {
+            return self.begin_run(ground, start, len, zero);
+        }
         let zero = self.occupy(ground, start, n)?;
         self.begin_run(ground, start, n, zero)
     }
 
-    /// Takes room for blocks of `n` granules from a page in which blocks were freed, unless the page
-    /// is in swap and the room is not worth a swap-in.
-    fn refill_from_loose(&mut self, ground: &impl Ground, n: u64) -> bool {
-        let groups = ground.backed_groups();
-        let mut pages = LOOSE_PAGES;
-        for _ in 0..LOOSE_GROUPS.min(groups) {
-            if self.loose >= groups {
-                self.loose = 0;
+    /// Whether more than three eighths of the heap are holes: then they are searched before it grows.
+    fn is_loose(&self, page: u64) -> bool {
+        self.pages > 32 && self.held < self.pages * page / 8 * 5
+    }
+
+    /// Takes room for blocks of `n` granules from the next of the pages that have any, unless it is in
+    /// swap and the room is not worth a swap-in.
+    fn refill_from_holes(&mut self, ground: &impl Ground, n: u64) -> bool {
+        let page = 1u64 << ground.page_shift();
+        let pages = (ground.backed_groups() * GROUP_PAGES).min(self.frontier.div_ceil(page));
+        if pages == 0 || self.held >= self.pages * page / 16 * 15 {
+            return false;
+        }
+        for _ in 0..PROBES.min(pages) {
+            if self.cursor >= pages {
+                self.cursor = 0;
             }
-            while let Some(at) = ground.group(self.loose).take_loose() {
-                let page = self.loose * GROUP_PAGES + at;
-                if self.refill_from_page(ground, page, n) {
-                    return true;
-                }
-                pages -= 1;
-                if pages == 0 {
-                    return false;
-                }
+            let group = ground.group(self.cursor / GROUP_PAGES);
+            let entry = group.pages.get((self.cursor % GROUP_PAGES) as usize);
+            let fits = entry.is_some_and(|entry| space::page_runs(ground, self.cursor, entry).max >= n);
+            if fits && self.refill_from_page(ground, self.cursor, n) {
+                return true;
             }
-            self.loose += 1;
+            self.cursor += 1;
         }
         false
     }
@@ -243,6 +267,7 @@ impl Heap {
                     granules::fill(ground, start + i * n, n, Granule::Parked);
                     found |= self.bins.keep(start + i * n, n);
                 }
+                self.held += cut * n;
                 if cut > 0 {
                     self.set_usage(ground, page, Usage::Blocks(None));
                 }
@@ -254,6 +279,7 @@ impl Heap {
 
     fn begin_run(&mut self, ground: &impl Ground, start: u64, len: u64, zero: bool) -> Result<(), NoRoom> {
         granules::fill(ground, start, len, Granule::Parked);
+        self.held += len;
         self.run = Run { start, len, zero };
         Ok(())
     }
@@ -273,9 +299,26 @@ impl Heap {
         // Rounded to its class, unless that would make it look like a large one.
         let n = Some(bins::class_len(n)).filter(|rounded| !Heap::is_large(ground, *rounded)).unwrap_or(n);
         let start = self.find(ground, n, align)?;
-        let zero = self.occupy(ground, start, n)?;
+        let more = if align <= 1 { self.more_of(ground, start, n) } else { 0 };
+        let zero = self.occupy(ground, start, n + more * n)?;
+        self.held += n + more * n;
         granules::fill(ground, start, n, Granule::Live);
+        for i in 1..=more {
+            granules::fill(ground, start + i * n, n, Granule::Parked);
+            if !self.bins.keep_long(start + i * n, n) {
+                self.vacate(ground, start + i * n, n);
+            }
+        }
         Ok(Block { start, zero })
+    }
+
+    /// How many more blocks of `n` granules are cut at once from the room behind the one at `start`:
+    /// those who ask for a few hundred bytes ask again.
+    fn more_of(&self, ground: &impl Ground, start: u64, n: u64) -> u64 {
+        let page = 1u64 << ground.page_shift();
+        let wanted = (2 * page / n).min(4);
+        let free = |blocks: u64| self.is_free(ground, start + n, blocks * n);
+        (1..wanted).rev().find(|more| free(*more)).unwrap_or(0)
     }
 
     fn allocate_large(&mut self, ground: &impl Ground, n: u64, align: u64, zero: bool) -> Result<Block, NoRoom> {
@@ -294,6 +337,7 @@ impl Heap {
 
     /// Enters the pages `from .. to` of a large block that begins at `page`.
     fn lay_large(&mut self, ground: &impl Ground, page: u64, from: u64, to: u64) {
+        self.large += to - from;
         for back in from.max(1)..to {
             self.set_usage(ground, page + back, Usage::Tail { back });
         }
@@ -346,25 +390,29 @@ impl Heap {
         Ok(found)
     }
 
-    /// Whether `start .. start + n` is free, pages of large blocks included.
-    fn is_free(&self, ground: &impl Ground, start: u64, n: u64) -> bool {
+    /// How many granules from `start` on, below `end`, are free.
+    fn free_len(&self, ground: &impl Ground, start: u64, end: u64) -> u64 {
         let shift = ground.page_shift();
-        let end = start + n;
-        if end > ground.pages() << shift {
-            return false;
-        }
         let mut at = start;
         while at < end {
-            let page_end = ((at >> shift) + 1) << shift;
-            let stop = page_end.min(end);
-            match Heap::usage(ground, at >> shift) {
-                Usage::Free => {}
-                Usage::Blocks(_) if granules::free_from(ground, at, stop) == stop - at => {}
-                _ => return false,
+            let stop = (((at >> shift) + 1) << shift).min(end);
+            let free = match Heap::usage(ground, at >> shift) {
+                Usage::Free => stop - at,
+                Usage::Blocks(_) => granules::free_from(ground, at, stop),
+                Usage::Large { .. } | Usage::Tail { .. } => 0,
+            };
+            at += free;
+            if at < stop {
+                break;
             }
-            at = stop;
         }
-        true
+        at.max(start) - start
+    }
+
+    /// Whether `start .. start + n` is free and inside the region.
+    fn is_free(&self, ground: &impl Ground, start: u64, n: u64) -> bool {
+        let end = start + n;
+        end <= ground.pages() << ground.page_shift() && self.free_len(ground, start, end) == n
     }
 
     /// Makes sure that the free stretch `start .. start + n` has granule words and promised pages.
@@ -393,6 +441,7 @@ impl Heap {
                 return Err(NoRoom::Backing);
             };
             zero &= known_zero;
+            self.pages += n;
             for fresh in page..page + n {
                 self.set_usage(ground, fresh, Usage::Blocks(None));
             }
@@ -408,10 +457,10 @@ impl Heap {
         let mut empty_from = first;
         let mut empties = 0;
         for page in first..end {
-            ground.group(page / GROUP_PAGES).loosen(page % GROUP_PAGES);
             let blocks = matches!(Heap::usage(ground, page), Usage::Blocks(_));
             let empty = blocks && (page * words..(page + 1) * words).all(|w| ground.word(w).load(Ordering::Relaxed) == 0);
             if empty {
+                self.pages -= 1;
                 self.set_usage(ground, page, Usage::Free);
                 if empties == 0 {
                     empty_from = page;
@@ -436,13 +485,13 @@ impl Heap {
     fn vacate(&mut self, ground: &impl Ground, start: u64, n: u64) {
         let shift = ground.page_shift();
         granules::clear(ground, start, n);
+        self.held -= n;
         let (first, last) = (start >> shift, (start + n - 1) >> shift);
         self.note_freed(first);
         // Most often its neighbours in the same word show that the page is not empty.
         let word = ground.word(start / granules::PER_WORD).load(Ordering::Relaxed);
         if first == last && word != 0 {
             self.set_usage(ground, first, Usage::Blocks(None));
-            ground.group(first / GROUP_PAGES).loosen(first % GROUP_PAGES);
         } else {
             self.abandon(ground, first, last + 1);
         }
@@ -491,6 +540,18 @@ impl Heap {
     /// Frees the live block at `start`; returns its length in granules.
     #[inline]
     pub fn free(&mut self, ground: &impl Ground, start: u64) -> Result<u64, NotABlock> {
+        if let Some(n) = granules::park_in_word(ground, start) {
+            self.live -= 1;
+            if !self.bins.keep(start, n) {
+                self.make_room_and_keep(ground, start, n);
+            }
+            return Ok(n);
+        }
+        self.free_any(ground, start)
+    }
+
+    #[inline(never)]
+    fn free_any(&mut self, ground: &impl Ground, start: u64) -> Result<u64, NotABlock> {
         let n = Heap::measure(ground, start)?;
         self.live -= 1;
         if n <= BINNED {
@@ -528,9 +589,9 @@ impl Heap {
     }
 
     fn free_pages(&mut self, ground: &impl Ground, page: u64, n: u64) {
+        self.large -= n;
         for page in page..page + n {
             self.set_usage(ground, page, Usage::Free);
-            ground.group(page / GROUP_PAGES).loosen(page % GROUP_PAGES);
         }
         ground.release(page, n);
         self.note_freed(page);
@@ -561,6 +622,7 @@ impl Heap {
             return false;
         }
         // As a parked block first, then joined by one store.
+        self.held += grown;
         granules::fill(ground, start + old, grown, Granule::Parked);
         granules::set(ground, start + old, Granule::Inner);
         true
