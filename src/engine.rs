@@ -94,6 +94,10 @@ pub struct Gauges {
     pub pinned: AtomicU32,
     /// Numbers the faults, for the rule that a page just loaded must not leave.
     pub faults: AtomicU32,
+    /// Frames that the hint map says hold retained pages.
+    pub retained: AtomicU32,
+    /// Where the search for them goes on.
+    pub retained_cursor: AtomicU32,
     /// Where the search for pages that are in slots goes on.
     pub saved: AtomicU32,
     /// Where the search for pages that stand alone goes on.

@@ -233,16 +233,19 @@ impl Engine {
         self.give_promise(n);
     }
 
-    /// Keeps the hint map of retained pages.
+    /// Keeps the hint map of retained pages, and their number.
     pub(crate) fn note_retained(&self, frame: u32, is: bool) {
-        if let Some(word) = self.arena().retained().get(frame as usize / 64) {
-            let bit = 1u64 << (frame % 64);
-            // Relaxed: a hint; the page table entry decides.
-            if is {
-                word.fetch_or(bit, Ordering::Relaxed);
-            } else {
-                word.fetch_and(!bit, Ordering::Relaxed);
+        let Some(word) = self.arena().retained().get(frame as usize / 64) else {
+            return;
+        };
+        let bit = 1u64 << (frame % 64);
+        // Relaxed: a hint; the page table entry decides.
+        if is {
+            if word.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+                self.gauges.retained.fetch_add(1, Ordering::Relaxed);
             }
+        } else if word.fetch_and(!bit, Ordering::Relaxed) & bit != 0 {
+            self.gauges.retained.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

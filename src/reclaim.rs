@@ -77,8 +77,9 @@ impl Engine {
         let who = (self.hooks.who)();
         let layout = *self.arena().layout();
         let mut pool = self.hold_pool(masked);
-        for _ in 0..self.pool_frames() {
-            let offset = self.gauges.lonely.fetch_add(1, Ordering::Relaxed) % self.pool_frames();
+        let frames = self.pool_frames();
+        for _ in 0..frames {
+            let offset = self.gauges.lonely.fetch_add(1, Ordering::Relaxed) % frames;
             let Some(victim) = self.token_of(layout.first_pool + offset, can_leave) else {
                 continue;
             };
@@ -115,14 +116,21 @@ impl Engine {
 
     /// The token of a retained page, if there is one.
     fn take_retained(&'static self) -> Option<Victim> {
-        for (i, word) in self.arena().retained().iter().enumerate() {
-            // Relaxed: a hint; the page table entry decides.
-            let mut bits = word.load(Ordering::Relaxed);
+        let words = self.arena().retained();
+        let first = self.gauges.retained_cursor.load(Ordering::Relaxed);
+        for i in 0..words.len() as u32 {
+            // Relaxed: hints; the page table entry decides.
+            if self.gauges.retained.load(Ordering::Relaxed) == 0 {
+                return None;
+            }
+            let number = (first + i) % words.len() as u32;
+            let mut bits = words.get(number as usize).map_or(0, |word| word.load(Ordering::Relaxed));
             while bits != 0 {
-                let frame = i as u32 * 64 + bits.trailing_zeros();
+                let frame = number * 64 + bits.trailing_zeros();
                 bits &= bits - 1;
                 self.note_retained(frame, false);
                 if let Some(victim) = self.token_of(frame, |pte| pte.state() == State::Retained && pte.pins() == 0) {
+                    self.gauges.retained_cursor.store(number, Ordering::Relaxed);
                     return Some(victim);
                 }
             }
@@ -138,8 +146,9 @@ impl Engine {
     fn take_saved(&'static self, spare_young: bool) -> Option<Victim> {
         let bits = LiveBits::new(self, spare_young);
         let first = self.arena().layout().first_pool;
-        for _ in 0..self.pool_frames() {
-            let frame = first + self.gauges.saved.fetch_add(1, Ordering::Relaxed) % self.pool_frames();
+        let frames = self.pool_frames();
+        for _ in 0..frames {
+            let frame = first + self.gauges.saved.fetch_add(1, Ordering::Relaxed) % frames;
             // Relaxed: a hint; eviction looks again under the token.
             let saved = self.arena().frame(frame).slot.load(Ordering::Relaxed) != 0;
             if saved && bits.is_evictable(frame) {

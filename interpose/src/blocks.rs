@@ -55,27 +55,32 @@ fn place_of(engine: &'static Engine, region: &'static Region) -> Place {
     Place { engine, region, base }
 }
 
+/// The running thread and its region, if it has one.
+#[inline(always)]
+fn own() -> Option<(&'static thread::Thread, &'static Region)> {
+    let thread = thread::current()?;
+    // SAFETY: regions live for ever.
+    let region = unsafe { thread.region.load(Ordering::Relaxed).as_ref()? };
+    Some((thread, region))
+}
+
 /// A block of `size` bytes at a multiple of `align` (a power of two), zeroed if `zero`.
-#[inline]
+#[inline(always)]
 pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
-    let engine = engine::get_or_make()?;
     let n = granules(size);
-    if let (Some(thread), true) = (thread::current(), align <= GRANULE) {
-        // SAFETY: regions live for ever.
-        if let Some(region) = unsafe { thread.region.load(Ordering::Relaxed).as_ref() } {
+    if let (Some((thread, region)), true, Some(engine)) = (own(), align <= GRANULE, engine::get()) {
+        if region.gate.enter() {
             let place = place_of(engine, region);
-            if region.gate.enter() {
-                // SAFETY: we are the owner, inside the gate.
-                let block = unsafe { region.heap() }.allocate_at_hand(&place, n);
-                region.gate.leave();
-                if let Some(block) = block {
-                    thread.note_allocated(n as usize * GRANULE);
-                    return Some(finish(&place, block, size, zero));
-                }
+            // SAFETY: we are the owner, inside the gate.
+            let block = unsafe { region.heap() }.allocate_at_hand(&place, n);
+            region.gate.leave();
+            if let Some(block) = block {
+                thread.note_allocated(n as usize * GRANULE);
+                return Some(finish(&place, block, size, zero));
             }
         }
     }
-    allocate_slowly(engine, size, align, zero)
+    allocate_slowly(size, align, zero)
 }
 
 #[inline]
@@ -90,7 +95,8 @@ fn finish(place: &Place, block: Block, size: usize, zero: bool) -> NonNull<u8> {
 }
 
 #[cold]
-fn allocate_slowly(engine: &'static Engine, size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
+fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
+    let engine = engine::get_or_make()?;
     if size > MOST {
         return failed();
     }
@@ -126,6 +132,7 @@ fn allocate_slowly(engine: &'static Engine, size: usize, align: usize, zero: boo
         Ok(block) => {
             if let Some(thread) = thread::current() {
                 thread.note_allocated(n as usize * GRANULE);
+                thread.report_bytes();
             }
             Some(finish(&place, block, size, zero))
         }
@@ -184,8 +191,26 @@ pub fn abandon(engine: &'static Engine, region: &'static Region) {
 }
 
 /// Frees the block at `address`.
-#[inline]
+#[inline(always)]
 pub fn free(address: usize) -> Result<(), Bad> {
+    if let (Some((thread, region)), Some(engine)) = (own(), engine::get()) {
+        let place = place_of(engine, region);
+        let own = address.wrapping_sub(place.base) < engine.span().heap;
+        if own && address % GRANULE == 0 && region.gate.enter() {
+            // SAFETY: we are the owner, inside the gate.
+            let freed = unsafe { region.heap() }.free(&place, place.granule(address));
+            region.gate.leave();
+            let n = freed?;
+            thread.note_freed(n as usize * GRANULE);
+            return Ok(());
+        }
+    }
+    free_elsewhere(address)
+}
+
+/// Frees a block that is not in the caller's own region, or not at this moment.
+#[inline(never)]
+fn free_elsewhere(address: usize) -> Result<(), Bad> {
     let engine = engine::get_or_make().ok_or(Bad::Foreign)?;
     let Some(place) = engine.find(address) else {
         return free_shared(engine, address);
@@ -193,20 +218,7 @@ pub fn free(address: usize) -> Result<(), Bad> {
     if address % GRANULE != 0 {
         return Err(Bad::Middle);
     }
-    let start = place.granule(address);
-    let thread = thread::current();
-    if let Some(thread) = thread {
-        let own = thread.region.load(Ordering::Relaxed);
-        if core::ptr::eq(own, place.region) && place.region.gate.enter() {
-            // SAFETY: we are the owner, inside the gate.
-            let freed = unsafe { place.region.heap() }.free(&place, start);
-            place.region.gate.leave();
-            let n = freed?;
-            thread.note_freed(n as usize * GRANULE);
-            return Ok(());
-        }
-    }
-    free_from_afar(engine, &place, start, thread)
+    free_from_afar(engine, &place, place.granule(address), thread::current())
 }
 
 fn free_shared(engine: &'static Engine, address: usize) -> Result<(), Bad> {
@@ -217,7 +229,6 @@ fn free_shared(engine: &'static Engine, address: usize) -> Result<(), Bad> {
 }
 
 /// Frees a block of a region that is not the caller's, or not at this moment.
-#[cold]
 fn free_from_afar(engine: &'static Engine, place: &Place, start: u64, thread: Option<&'static thread::Thread>) -> Result<(), Bad> {
     let n = Heap::measure(place, start)?;
     let page = start >> place.page_shift();

@@ -15,8 +15,6 @@ use vmcore::sys::thread as sys;
 
 /// Bytes of a record.
 const RECORD: usize = 4096;
-/// Allocated bytes are reported in batches of this.
-const BATCH: i64 = 64 * 1024;
 /// Bytes of an alternate stack.
 pub const STACK: usize = 64 * 1024;
 
@@ -37,8 +35,8 @@ pub struct Thread {
     pub guard: crate::syscalls::ThreadState,
     /// What the signal doors keep for this thread.
     pub signals: crate::signals::ThreadState,
-    /// Bytes allocated minus freed that the process's gauge does not know yet.
-    pub unreported: Cell<i64>,
+    /// Bytes allocated minus freed that the process's gauge knows of.
+    pub reported: Cell<i64>,
     /// Rounds of thread-specific destructors that this thread has seen.
     pub farewells: Cell<u32>,
     next: AtomicPtr<Thread>,
@@ -119,7 +117,6 @@ impl Thread {
     pub fn note_allocated(&self, bytes: usize) {
         self.counters.count(Counter::MallocCalls);
         self.counters.add(Counter::MallocBytes, bytes as u64);
-        self.note_bytes(bytes as i64);
     }
 
     /// The thread freed a block of so many bytes.
@@ -127,29 +124,19 @@ impl Thread {
     pub fn note_freed(&self, bytes: usize) {
         self.counters.count(Counter::MallocFrees);
         self.counters.add(Counter::MallocBytesFreed, bytes as u64);
-        self.note_bytes(-(bytes as i64));
     }
 
     /// A block that the thread keeps has grown, or shrunk, by so many bytes.
     pub fn note_resized(&self, bytes: i64) {
         let counter = if bytes > 0 { Counter::MallocBytes } else { Counter::MallocBytesFreed };
         self.counters.add(counter, bytes.unsigned_abs());
-        self.note_bytes(bytes);
     }
 
-    #[inline]
-    fn note_bytes(&self, bytes: i64) {
-        let sum = self.unreported.get() + bytes;
-        self.unreported.set(sum);
-        if !(-BATCH..BATCH).contains(&sum) {
-            self.report_bytes();
-        }
-    }
-
-    /// Hands what is unreported to the process's gauge.
-    #[cold]
+    /// Tells the process's gauge what the thread allocated and freed since the last time.
     pub fn report_bytes(&self) {
-        crate::statistics::note_bytes(self.unreported.replace(0));
+        let allocated = self.counters.get(Counter::MallocBytes);
+        let net = allocated.wrapping_sub(self.counters.get(Counter::MallocBytesFreed)) as i64;
+        crate::statistics::note_bytes(net.wrapping_sub(self.reported.replace(net)));
     }
 
     /// The alternate stack: its base; it is [`STACK`] bytes long.
@@ -185,6 +172,7 @@ pub fn enter() -> Option<&'static Thread> {
     record.number.store(*entered, Ordering::Relaxed);
     *entered += 1;
     record.farewells.set(0);
+    record.reported.set(0);
     record.tid.store(sys::id(), Ordering::Release);
     drop(entered);
     set_current(record);

@@ -1,19 +1,105 @@
-//! Signals (placeholder until the signal doors are in place).
+//! Signals: SIGSEGV is ours without the program noticing.
+//!
+//! - `fault`: the fault handler, and what becomes of a signal that is the program's after all.
+//! - `deliver`: one entry for every handler of the program. The kernel calls it on our alternate
+//!   stack, which is always there; it builds the frame anew where the program wants it, on pages that
+//!   it brings in first. `frame` is the geometry.
+//! - `actions`, `masks`, `stack`: the kernel's calls as the program sees them. They take and give the
+//!   kernel's own forms, so the doors and the system-call guard share them.
+//! - `doors`, `old_doors`, `wait_doors`, `jumps`: the C library's functions of the same names.
+//!
+//! [`OURS`] never get blocked in the kernel. Whether the program has blocked them is noted in its
+//! thread's [`ThreadState`], and travels with saved masks: in the words of a `jmp_buf` and of a
+//! context that libc leaves alone, and in a signal frame.
 
+pub mod actions;
+pub mod deliver;
+mod doors;
+pub mod fault;
+pub mod frame;
+mod jumps;
 pub mod kernel;
+pub mod masks;
+mod old_doors;
+pub mod stack;
+mod wait_doors;
 
-/// What the signal doors keep for a thread.
+use crate::thread::{Thread, STACK};
+use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, Ordering};
+use vmcore::sys::thread::SignalSet;
+
+/// The signals that this library needs at any moment: SIGSEGV and SIGSYS.
+pub const OURS: u64 = 1 << (libc::SIGSEGV - 1) | 1 << (libc::SIGSYS - 1);
+
+/// The lower end of a thread's alternate stack: a frame that lies in paged memory is returned from
+/// here. The kernel uses the rest.
+pub const DEPARTURE: usize = 16 * 1024;
+
+/// What the signal doors keep for a thread. All zero: nothing blocked, no alternate stack.
 #[derive(Default)]
-pub struct ThreadState {}
+pub struct ThreadState {
+    /// Which of [`OURS`] the program has blocked.
+    pub blocked: Cell<u64>,
+    /// The mask for the length of a call like sigsuspend.
+    pub temporary: Cell<masks::Temporary>,
+    /// The program's alternate stack.
+    pub alternate: Cell<stack::Alternate>,
+    /// Signals of [`OURS`] that were sent while the program blocked them; all zero for none.
+    pub pending: [Cell<kernel::Info>; 2],
+}
 
-/// Installs the fault handler of the process.
-pub fn install() {}
+static READY: AtomicBool = AtomicBool::new(false);
 
-/// The thread gets its alternate stack.
-pub fn enter_thread(_thread: &'static crate::thread::Thread) {}
+/// Whether the handlers are installed. Until then every door does the native thing.
+pub fn ready() -> bool {
+    // Acquire: pairs with the release in `install`.
+    READY.load(Ordering::Acquire)
+}
 
-/// The thread ends.
-pub fn leave_thread(_thread: &'static crate::thread::Thread) {}
+/// Takes SIGSEGV, and the handlers that the program has set already. Once, at process start.
+pub fn install() {
+    if ready() {
+        return;
+    }
+    fault::install();
+    actions::adopt();
+    // Release: pairs with `ready`.
+    READY.store(true, Ordering::Release);
+}
 
-/// In a child process.
-pub fn survive_fork() {}
+/// The running thread gets its alternate stack, and SIGSEGV gets through to it.
+pub fn enter_thread(thread: &'static Thread) {
+    let state = &thread.signals;
+    state.temporary.set(masks::Temporary::default());
+    state.alternate.set(stack::Alternate::default());
+    state.pending.iter().for_each(|pending| pending.set([0; 16]));
+    let old = kernel::change_mask(libc::SIG_UNBLOCK, Some(SignalSet(OURS)));
+    state.blocked.set(old.map_or(0, |old| old.0 & OURS));
+    // SAFETY: the stack lives as long as the record, for ever.
+    if let Ok(old) = unsafe { kernel::set_alternate(Some(&kernel_stack(thread))) } {
+        state.alternate.set(stack::Alternate::from_kernel(&old));
+    }
+}
+
+/// The running thread ends.
+pub fn leave_thread(thread: &'static Thread) {
+    let none = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    // SAFETY: no stack; the program's own, if it had one, has ended with the thread.
+    let _ = unsafe { kernel::set_alternate(Some(&none)) };
+    thread.signals.alternate.set(stack::Alternate::default());
+}
+
+/// In a child process: locks that another thread of the parent held are free.
+pub fn survive_fork() {
+    actions::survive_fork();
+    if let Some(thread) = crate::thread::current() {
+        // A child starts without pending signals.
+        thread.signals.pending.iter().for_each(|pending| pending.set([0; 16]));
+    }
+}
+
+/// The part of a thread's alternate stack that the kernel uses.
+pub fn kernel_stack(thread: &Thread) -> libc::stack_t {
+    libc::stack_t { ss_sp: (thread.stack() + DEPARTURE) as *mut _, ss_flags: 0, ss_size: STACK - DEPARTURE }
+}

@@ -1,28 +1,179 @@
-//! The system-call guard (placeholder until it is in place).
+//! The system-call guard: no call of anyone in the process sees an absent page.
+//!
+//! The kernel does not fault into our handler: it returns EFAULT. So every system call of the process
+//! is trapped by Syscall User Dispatch while pages may be absent, what it will access is pinned, and
+//! the call is made. Calls that may wait are made in the program's own context (`gadget.rs`), the
+//! others inside the trap's handler. Calls from our own text pass.
+//!
+//! - `table`, `shapes`, `ioctls`: what each call accesses. Pure.
+//! - `program`, `slots`: pins, and looks into program memory; what is kept during a call.
+//! - `dispatch`: the trap; `special`: calls about signals, threads and futexes; `transfer`: large
+//!   buffers; `children`: clone and its family; `gadget`: where the program is resumed.
+//! - `arming`: how the guard is switched on while other threads run.
 
-/// What the guard keeps for a thread.
+mod arming;
+mod children;
+mod dispatch;
+mod gadget;
+mod ioctls;
+mod program;
+mod shapes;
+mod slots;
+mod special;
+mod table;
+mod transfer;
+
+use crate::thread::{self, Thread};
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use slots::Slots;
+use vmcore::sys::{self, memory};
+
+pub use arming::arm;
+
+/// What the guard keeps for a thread. All zero: a thread that has not entered.
 #[derive(Default)]
-pub struct ThreadState {}
+pub struct ThreadState {
+    /// Calls under way; made when the thread enters, kept with the record.
+    slots: AtomicPtr<Slots>,
+    /// Where the program goes on after a vfork: parent and child read it.
+    vfork_return: AtomicUsize,
+    /// Calls that were under way when the guard was armed: their pins, until the next trap.
+    in_flight: AtomicPtr<slots::Slot>,
+    /// The thread's control block: the kernel writes to it when the thread ends.
+    control_block: AtomicUsize,
+    /// How often the thread has answered the arming thread.
+    answers: AtomicU32,
+    /// Whether dispatch is on.
+    dispatched: AtomicBool,
+}
+
+const VFORK_RETURN: usize = offset_of!(ThreadState, vfork_return);
+
+/// Whether every thread is guarded.
+static ARMED: AtomicBool = AtomicBool::new(false);
+/// The kernel refused dispatch.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
+
+impl ThreadState {
+    /// The thread's slots, if it has entered. Used by the thread itself, in the handler of its traps.
+    #[allow(clippy::mut_from_ref)]
+    fn slots(&self) -> Option<&mut Slots> {
+        // SAFETY: made by `enter_thread` for this record only; the handler is not interrupted by itself.
+        unsafe { self.slots.load(Ordering::Acquire).as_mut() }
+    }
+
+    /// Releases the pins of a call that was under way when the guard was armed.
+    fn land(&self) {
+        // Acquire: pairs with the release of the arming thread.
+        if self.in_flight.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        let slot = self.in_flight.swap(core::ptr::null_mut(), Ordering::AcqRel);
+        // SAFETY: made by the arming thread and handed to this one.
+        if let Some(slot) = unsafe { slot.as_mut() } {
+            slot.end();
+            // SAFETY: as above.
+            let _ = unsafe { memory::unmap(core::ptr::from_mut(slot) as usize, 4096) };
+        }
+    }
+}
 
 /// Installs the trap handler of the process.
-pub fn install() {}
+pub fn install() {
+    if gadget::build_door().is_err() || dispatch::install().is_err() {
+        REFUSED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The executable part of this library: from where, and how long.
+fn own_text() -> Option<(usize, usize)> {
+    unsafe extern "C" {
+        #[link_name = "__ehdr_start"]
+        static HEADER: libc::Elf64_Ehdr;
+    }
+    // SAFETY: the linker puts the symbol at the beginning of this library's first segment, which holds
+    // the program headers too.
+    unsafe {
+        let base = (&raw const HEADER) as usize;
+        let headers = (base + HEADER.e_phoff as usize) as *const libc::Elf64_Phdr;
+        (0..HEADER.e_phnum as usize)
+            .map(|i| *headers.add(i))
+            .find(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0)
+            .map(|header| (base + header.p_vaddr as usize, header.p_memsz as usize))
+    }
+}
+
+fn dispatch_on(thread: &Thread) -> bool {
+    let Some((start, len)) = own_text() else {
+        return false;
+    };
+    let args = [PR_SET_SYSCALL_USER_DISPATCH, 1, start, len, thread.selector.as_ptr() as usize, 0];
+    // SAFETY: the selector lives as long as the record: for ever.
+    unsafe { sys::call(libc::SYS_prctl, args) == 0 }
+}
 
 /// The thread asks for dispatch of its system calls, which pass as long as the guard is not armed.
-pub fn enter_thread(_thread: &'static crate::thread::Thread) {}
+pub fn enter_thread(thread: &'static Thread) {
+    let guard = &thread.guard;
+    if guard.slots.load(Ordering::Acquire).is_null() {
+        let Ok(at) = memory::reserve(slots::BYTES, memory::Protection::ReadWrite) else {
+            REFUSED.store(true, Ordering::Relaxed);
+            return;
+        };
+        guard.slots.store(at as *mut Slots, Ordering::Release);
+    }
+    let control_block: usize;
+    // SAFETY: the x86-64 ABI: the word at fs:0 is its own address.
+    unsafe { core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) control_block, options(readonly, nostack)) };
+    guard.control_block.store(control_block, Ordering::Release);
+    thread.selector.store(0, Ordering::SeqCst);
+    if REFUSED.load(Ordering::Relaxed) || !dispatch_on(thread) {
+        REFUSED.store(true, Ordering::Relaxed);
+        return;
+    }
+    guard.dispatched.store(true, Ordering::SeqCst);
+    // SeqCst: pairs with `arm`, which sets the flag before it looks for threads.
+    if ARMED.load(Ordering::SeqCst) {
+        arming::guard_self(thread);
+    }
+}
 
-/// Pages will be absent from now on: every system call of every thread is guarded.
-pub fn arm() {}
-
-/// The thread ends.
-pub fn leave_thread(_thread: &'static crate::thread::Thread) {}
+/// The thread ends: its calls pass from now on.
+pub fn leave_thread(thread: &'static Thread) {
+    thread.selector.store(0, Ordering::SeqCst);
+    // SAFETY: no pointers.
+    unsafe { sys::call(libc::SYS_prctl, [PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0, 0]) };
+    thread.guard.dispatched.store(false, Ordering::SeqCst);
+    thread.guard.land();
+    if let Some(slots) = thread.guard.slots() {
+        slots.clear();
+    }
+}
 
 /// Lets the running thread's system calls pass; whether they were trapped.
 pub fn pause() -> bool {
-    false
+    thread::current().is_some_and(|thread| thread.selector.swap(0, Ordering::SeqCst) != 0)
 }
 
 /// Traps them again if they were.
-pub fn resume(_trapped: bool) {}
+pub fn resume(trapped: bool) {
+    if let Some(thread) = thread::current().filter(|_| trapped) {
+        thread.selector.store(1, Ordering::SeqCst);
+    }
+}
 
-/// In a child process.
-pub fn survive_fork() {}
+/// In a child process: dispatch is not inherited, and the pins of the parent are not ours.
+pub fn survive_fork() {
+    let Some(thread) = thread::current() else {
+        return;
+    };
+    thread.selector.store(0, Ordering::SeqCst);
+    thread.guard.in_flight.store(core::ptr::null_mut(), Ordering::Relaxed);
+    if let Some(slots) = thread.guard.slots() {
+        slots.forget();
+    }
+    enter_thread(thread);
+}

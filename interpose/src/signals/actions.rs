@@ -1,0 +1,219 @@
+//! What the program wants done with each signal.
+//!
+//! The kernel is the truth. It has the program's SIG_DFL and SIG_IGN themselves; in place of a
+//! handler it has our entry (`deliver`), and the record here says which handler that stands for. So
+//! nothing breaks when libc sets and restores actions behind our back, as system(3) does. Only for
+//! the signals that are ours the record is the truth, since the kernel has our own handlers.
+//!
+//! Our entry runs with every signal blocked but ours, so it may touch the program's memory.
+
+use super::kernel::{self, Action};
+use super::{deliver, masks, OURS};
+use crate::thread;
+use core::ffi::c_int;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::Ordering;
+use vmcore::lock::{Guard, Lock};
+use vmcore::sys::thread::{self as sys, SignalSet};
+use vmcore::sys::{Errno, Result};
+
+const SIGNALS: usize = 64;
+const UNBLOCKABLE: u64 = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
+
+static RECORDS: [Lock<Action>; SIGNALS] = [const { Lock::new(Action::DEFAULT) }; SIGNALS];
+fn record(signal: c_int) -> Result<&'static Lock<Action>> {
+    let index = usize::try_from(signal.wrapping_sub(1)).map_err(|_| Errno(libc::EINVAL))?;
+    RECORDS.get(index).ok_or(Errno(libc::EINVAL))
+}
+
+/// A record in use, with every signal blocked but ours: the program's stack may lie in paged memory,
+/// and no fault handler uses a record while code of ours touches its stack.
+struct Held {
+    record: ManuallyDrop<Guard<'static, Action>>,
+    mask: Result<SignalSet>,
+}
+
+fn hold(record: &'static Lock<Action>) -> Held {
+    let mask = kernel::change_mask(libc::SIG_BLOCK, Some(masks::for_kernel(SignalSet::ALL)));
+    Held { record: ManuallyDrop::new(record.hold_masked()), mask }
+}
+
+impl Deref for Held {
+    type Target = Action;
+    fn deref(&self) -> &Action {
+        &self.record
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Action {
+        &mut self.record
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: dropped here only.
+        unsafe { ManuallyDrop::drop(&mut self.record) };
+        if let Ok(mask) = self.mask {
+            let _ = kernel::change_mask(libc::SIG_SETMASK, Some(mask));
+        }
+    }
+}
+
+/// Whether the kernel has a handler of our own for the signal: nobody else sets one that is neither
+/// the entry nor the program's wish to have none.
+fn is_claimed(signal: c_int) -> bool {
+    let is_own = |now: Action| now.calls() && now.handler != deliver::entry();
+    SignalSet(OURS).has(signal) && kernel::action(signal).is_ok_and(is_own)
+}
+
+/// The signal is ours from now on; the program's action was `old`.
+pub fn remember(signal: c_int, old: &Action) {
+    if let Ok(record) = record(signal) {
+        *hold(record) = *old;
+    }
+}
+
+/// Puts our entry in place of the handlers that are set already.
+pub fn adopt() {
+    for signal in (1..=SIGNALS as c_int).filter(|signal| !is_claimed(*signal)) {
+        if let (Ok(now), Ok(record)) = (kernel::action(signal), record(signal)) {
+            if now.calls() && now.handler != deliver::entry() {
+                *hold(record) = now;
+                // SAFETY: our entry does what the program's handler did.
+                let _ = unsafe { kernel::set_action(signal, Some(&in_kernel(&now))) };
+            }
+        }
+    }
+}
+
+/// In a child process: nobody holds a record.
+pub fn survive_fork() {
+    for record in &RECORDS {
+        // SAFETY: the child's only thread, which holds none.
+        unsafe { record.reset() };
+    }
+}
+
+/// The action as the program set it, with what the kernel drops dropped.
+const fn kept(action: &Action) -> Action {
+    Action { flags: action.flags & kernel::KNOWN, mask: SignalSet(action.mask.0 & !UNBLOCKABLE), ..*action }
+}
+
+/// What the kernel gets in its place.
+fn in_kernel(action: &Action) -> Action {
+    let passed = kernel::RESTART | kernel::NOCLDSTOP | kernel::NOCLDWAIT | kernel::RESETHAND;
+    Action {
+        handler: deliver::entry(),
+        flags: action.flags & passed | kernel::SIGINFO | kernel::ONSTACK | kernel::RESTORER,
+        restorer: kernel::restorer(),
+        mask: masks::for_kernel(SignalSet::ALL),
+    }
+}
+
+/// What the program sees when the kernel has `now` and the record says `meant`.
+fn seen(now: &Action, meant: &Action, entry: usize) -> Action {
+    let reset = now.handler == libc::SIG_DFL
+        && now.has(kernel::RESETHAND | kernel::ONSTACK | kernel::SIGINFO)
+        && now.mask.0 == !UNBLOCKABLE & !OURS;
+    match now.handler {
+        handler if handler == entry => *meant,
+        _ if reset => Action { handler: libc::SIG_DFL, ..*meant },
+        _ => *now,
+    }
+}
+
+/// A child that shares our memory (vfork) but not our actions: the records are its parent's.
+fn borrowed() -> bool {
+    thread::current().is_some_and(|thread| thread.tid.load(Ordering::Relaxed) != sys::id())
+}
+
+/// rt_sigaction(2). A handler is taken on trust, as by the kernel.
+pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
+    let record = record(signal)?;
+    if !super::ready() {
+        // SAFETY: the program's own handler.
+        return unsafe { kernel::set_action(signal, new) };
+    }
+    let new = new.map(kept);
+    if is_claimed(signal) {
+        return Ok(change_claimed(signal, record, new.as_ref()));
+    }
+    let mut meant = hold(record);
+    let now = match &new {
+        None => kernel::action(signal)?,
+        Some(new) if new.calls() && !borrowed() => {
+            // SAFETY: our entry calls the program's handler.
+            let now = unsafe { kernel::set_action(signal, Some(&in_kernel(new)))? };
+            let old = seen(&now, &meant, deliver::entry());
+            *meant = *new;
+            return Ok(old);
+        }
+        Some(new) => {
+            let mask = if new.calls() { masks::for_kernel(new.mask) } else { new.mask };
+            // SAFETY: the program's own handler, or none.
+            unsafe { kernel::set_action(signal, Some(&Action { mask, ..*new }))? }
+        }
+    };
+    Ok(seen(&now, &meant, deliver::entry()))
+}
+
+fn change_claimed(signal: c_int, record: &'static Lock<Action>, new: Option<&Action>) -> Action {
+    let mut meant = hold(record);
+    let old = *meant;
+    let Some(new) = new.filter(|_| !borrowed()) else {
+        return old;
+    };
+    *meant = *new;
+    if let Some(own) = kernel::action(signal).ok().filter(|_| signal == libc::SIGSEGV) {
+        // Whether a sent signal interrupts calls is the program's choice; one that it ignores must not.
+        let restart = if new.calls() { new.flags & kernel::RESTART } else { kernel::RESTART };
+        let flags = own.flags & !kernel::RESTART | restart;
+        // SAFETY: our own handler again.
+        let _ = unsafe { kernel::set_action(signal, Some(&Action { flags, ..own })) };
+    }
+    if let Some(thread) = thread::current().filter(|_| new.handler == libc::SIG_IGN) {
+        masks::forget(&thread.signals, signal);
+    }
+    old
+}
+
+/// The program's action for a signal. The caller has every signal blocked.
+pub fn meant(signal: c_int) -> Action {
+    let Ok(record) = record(signal) else {
+        return Action::DEFAULT;
+    };
+    let meant = *record.hold_masked();
+    if is_claimed(signal) {
+        return meant;
+    }
+    kernel::action(signal).map_or(Action::DEFAULT, |now| seen(&now, &meant, deliver::entry()))
+}
+
+/// The program's action for a signal that is delivered without the kernel: with SA_RESETHAND, it is
+/// the default action from now on. The caller has every signal blocked.
+pub fn take(signal: c_int) -> Action {
+    let action = meant(signal);
+    if action.has(kernel::RESETHAND) {
+        match record(signal) {
+            Ok(record) if is_claimed(signal) => record.hold_masked().handler = libc::SIG_DFL,
+            _ => reset(signal),
+        }
+    }
+    action
+}
+
+/// The handler that our entry stands for. The caller has every signal blocked.
+pub fn handler(signal: c_int) -> Action {
+    record(signal).map_or(Action::DEFAULT, |record| *record.hold_masked())
+}
+
+/// The default action, whatever the program wanted: the process is about to die of it.
+pub fn reset(signal: c_int) {
+    // SAFETY: no handler.
+    let _ = unsafe { kernel::set_action(signal, Some(&Action::DEFAULT)) };
+}
+
+const _: () = assert!(OURS & UNBLOCKABLE == 0);

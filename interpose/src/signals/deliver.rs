@@ -1,0 +1,277 @@
+//! Delivering a signal to a handler of the program.
+//!
+//! The kernel calls [`entry`] on our alternate stack with every signal blocked but ours. It builds the frame
+//! where the kernel would have built it, then changes its own frame so that rt_sigreturn goes to the
+//! handler, on that stack and with that mask. The handler returns to [`gate`], which sets right what
+//! the kernel must not see in the frame, and returns to the interrupted code.
+//!
+//! A thread that is not on our alternate stack (libc's own helpers, a program that sets it by system
+//! call) gets its handler called in place.
+
+use super::frame::{self, register, Context, Frame};
+use super::kernel::{self, Action, Handler, Info};
+use super::masks::{self, Temporary};
+use super::{actions, fault, kernel_stack, DEPARTURE, OURS};
+use crate::thread::{self, Thread, STACK};
+use core::arch::global_asm;
+use core::ffi::{c_int, c_void};
+use vmcore::engine::Engine;
+use vmcore::sys::thread::SignalSet;
+use vmcore::trace::Access;
+
+// How unwinders get from a frame to what it interrupted: `from` points to the context at `+ skip`.
+global_asm!(
+    ".macro vmalloc_signal_cfi from, skip",
+    ".cfi_startproc simple",
+    ".cfi_signal_frame",
+    // CFA = [context.rsp]
+    ".cfi_escape 0x0f, 4, 0x70 + \\from, ((160 + \\skip) & 0x7f) | 0x80, (160 + \\skip) >> 7, 6",
+    "vmalloc_signal_register 8, 40 + \\skip, \\from",
+    "vmalloc_signal_register 9, 48 + \\skip, \\from",
+    "vmalloc_signal_register 10, 56 + \\skip, \\from",
+    "vmalloc_signal_register 11, 64 + \\skip, \\from",
+    "vmalloc_signal_register 12, 72 + \\skip, \\from",
+    "vmalloc_signal_register 13, 80 + \\skip, \\from",
+    "vmalloc_signal_register 14, 88 + \\skip, \\from",
+    "vmalloc_signal_register 15, 96 + \\skip, \\from",
+    "vmalloc_signal_register 5, 104 + \\skip, \\from",
+    "vmalloc_signal_register 4, 112 + \\skip, \\from",
+    "vmalloc_signal_register 6, 120 + \\skip, \\from",
+    "vmalloc_signal_register 3, 128 + \\skip, \\from",
+    "vmalloc_signal_register 1, 136 + \\skip, \\from",
+    "vmalloc_signal_register 0, 144 + \\skip, \\from",
+    "vmalloc_signal_register 2, 152 + \\skip, \\from",
+    "vmalloc_signal_register 7, 160 + \\skip, \\from",
+    "vmalloc_signal_register 16, 168 + \\skip, \\from",
+    ".endm",
+    // A register is saved at an offset from `from`.
+    ".macro vmalloc_signal_register number, at, from",
+    ".cfi_escape 0x10, \\number, 3, 0x70 + \\from, ((\\at) & 0x7f) | 0x80, (\\at) >> 7",
+    ".endm",
+    ".text",
+    ".balign 16",
+    ".hidden vmalloc_entry",
+    ".globl vmalloc_entry",
+    ".type vmalloc_entry, @function",
+    "vmalloc_signal_cfi 3, 8",
+    "vmalloc_entry:",
+    "mov rbx, rsp", // nothing is to be kept: rt_sigreturn loads every register
+    "sub rsp, 8",
+    "call {on_signal}",
+    "lea rsp, [rbx + 8]",
+    "mov eax, 15",
+    "syscall",
+    ".cfi_endproc",
+    ".size vmalloc_entry, . - vmalloc_entry",
+    ".balign 16",
+    ".hidden vmalloc_gate",
+    ".globl vmalloc_gate",
+    ".type vmalloc_gate, @function",
+    "vmalloc_signal_cfi 7, 0",
+    "nop", // unwinders look up the address before the return address
+    "vmalloc_gate:",
+    "mov rdi, rsp",
+    "call {returning}",
+    "mov rsp, rax",
+    "mov eax, 15",
+    "syscall",
+    ".cfi_endproc",
+    ".size vmalloc_gate, . - vmalloc_gate",
+    on_signal = sym on_signal,
+    returning = sym returning,
+);
+
+unsafe extern "C" {
+    fn vmalloc_entry();
+    fn vmalloc_gate();
+}
+
+/// The handler that the kernel has for every signal that the program handles.
+pub fn entry() -> usize {
+    vmalloc_entry as *const () as usize
+}
+
+/// What the program's handlers return to.
+fn gate() -> usize {
+    vmalloc_gate as *const () as usize
+}
+
+unsafe extern "C" fn on_signal(signal: c_int, info: &Info, context: &mut Context) {
+    let action = actions::handler(signal);
+    if action.calls() {
+        // SAFETY: the kernel's own arguments.
+        unsafe { perform(&action, info, context) };
+    }
+}
+
+/// Has the program's handler called when the running handler of ours returns.
+///
+/// # Safety
+/// `context` must be the one that the running handler returns to, with every signal blocked.
+pub unsafe fn perform(action: &Action, info: &Info, context: &mut Context) {
+    let here = 0u8;
+    let sp = context.registers[register::RSP] as usize;
+    // A fault inside one of our own handlers leaves no room below its stack pointer.
+    let fits = |thread: &&Thread| is_own_stack(thread, &raw const here as usize) && !is_own_stack(thread, sp);
+    let Some(thread) = thread::current().filter(fits) else {
+        // SAFETY: the caller's promise.
+        return unsafe { call_in_place(action, info, context) };
+    };
+    // SAFETY: the caller's promise.
+    if unsafe { build(thread, action, info, context) }.is_none() {
+        fault::no_stack(kernel::number(info), context);
+    }
+}
+
+fn is_own_stack(thread: &Thread, at: usize) -> bool {
+    (thread.stack()..thread.stack() + STACK).contains(&at)
+}
+
+/// What is blocked while the handler runs that came under the mask `now`.
+const fn during(action: &Action, signal: c_int, now: SignalSet) -> SignalSet {
+    let blocked = SignalSet(now.0 | action.mask.0);
+    if action.has(kernel::NODEFER) { blocked } else { blocked.with(signal) }
+}
+
+/// # Safety
+/// As [`perform`], on our alternate stack. `None` if there is no room for the frame.
+unsafe fn build(thread: &Thread, action: &Action, info: &Info, context: &mut Context) -> Option<()> {
+    let state = &thread.signals;
+    let sp = context.registers[register::RSP] as usize;
+    let alternate = state.alternate.get();
+    // SAFETY: the kernel's frame.
+    let len = unsafe { frame::vectors_len(context.vectors) };
+    let spot = frame::spot(sp, &alternate, action.has(kernel::ONSTACK), len)?;
+    let blocked = state.blocked.get();
+    let during = during(action, kernel::number(info), masks::interrupted(state, context));
+    // The interrupted call has had its temporary mask; any other code finds it again.
+    let waited = context.interrupted_call();
+    let temporary = if waited { Temporary::default() } else { state.temporary.get() };
+    let mut copy = Frame { restorer: gate(), context: *context, info: *info, temporary };
+    copy.context.stack = alternate.in_frame();
+    copy.context.mask = SignalSet(context.mask.0 | blocked);
+    if context.vectors != 0 {
+        copy.context.vectors = spot.vectors;
+    }
+    let engine = crate::engine::get();
+    // SAFETY: both lie on our own stack; the program's stack below its pointer is free.
+    unsafe {
+        put(engine, spot.vectors, context.vectors, len)?;
+        put(engine, spot.frame, &raw const copy as usize, size_of::<Frame>())?;
+    }
+    state.temporary.set(Temporary::default());
+    state.alternate.set(alternate.disarmed());
+    state.blocked.set(during.0 & OURS);
+    context.mask = masks::for_kernel(during);
+    context.vectors = 0; // the initial state, as the kernel gives it to a handler
+    let within = |at: usize| (spot.frame + at) as u64;
+    let registers = &mut context.registers;
+    registers[register::RIP] = action.handler as u64;
+    registers[register::RSP] = within(0);
+    registers[register::RDI] = kernel::number(info) as u64;
+    registers[register::RSI] = within(core::mem::offset_of!(Frame, info));
+    registers[register::RDX] = within(core::mem::offset_of!(Frame, context));
+    registers[register::RAX] = 0;
+    registers[register::FLAGS] &= !(DIRECTION | TRAP | RESUME);
+    Some(())
+}
+
+const TRAP: u64 = 0x100;
+const DIRECTION: u64 = 0x400;
+const RESUME: u64 = 0x1_0000;
+
+/// Copies to the program's stack, whose pages are brought in and held meanwhile: a fault in the fault
+/// handler would find SIGSEGV blocked.
+///
+/// # Safety
+/// `from` must be readable, and `to` the program's to lose.
+unsafe fn put(engine: Option<&'static Engine>, to: usize, from: usize, len: usize) -> Option<()> {
+    const PAGE: usize = 4096;
+    let mut done = 0;
+    while done < len {
+        let at = to + done;
+        let n = (PAGE - at % PAGE).min(len - done);
+        let engine = engine.filter(|engine| engine.is_ours(at));
+        let pinned = engine.map_or(n, |engine| engine.pin(at, n, Access::Write, true));
+        let writable = pinned == n && kernel::can_write(at & !7);
+        if writable {
+            // SAFETY: the caller's promise; the page is there.
+            unsafe { core::ptr::copy_nonoverlapping((from + done) as *const u8, at as *mut u8, n) };
+        }
+        if let Some(engine) = engine {
+            engine.unpin(at, pinned);
+        }
+        if !writable {
+            return None;
+        }
+        done += n;
+    }
+    Some(())
+}
+
+/// # Safety
+/// As [`perform`].
+unsafe fn call_in_place(action: &Action, info: &Info, context: &mut Context) {
+    let signal = kernel::number(info);
+    let _ = kernel::change_mask(libc::SIG_SETMASK, Some(masks::for_kernel(during(action, signal, context.mask))));
+    // SAFETY: the program's own handler; one that takes a single argument ignores the others.
+    unsafe {
+        let handler = core::mem::transmute::<usize, Handler>(action.handler);
+        handler(signal, core::ptr::from_ref(info).cast_mut().cast(), core::ptr::from_mut(context).cast::<c_void>());
+    }
+    let _ = kernel::change_mask(libc::SIG_SETMASK, Some(SignalSet::ALL));
+    context.mask = masks::for_kernel(context.mask);
+}
+
+/// The handler has returned to the gate: what its frame says becomes true, as far as the kernel does
+/// not see to it. Returns the context that the kernel may return to.
+///
+/// # Safety
+/// `context` is in a frame of [`build`].
+unsafe extern "C" fn returning(context: *mut Context) -> *mut Context {
+    let Some(thread) = thread::current() else {
+        return context;
+    };
+    let state = &thread.signals;
+    let frame = context.wrapping_byte_sub(core::mem::offset_of!(Frame, context)).cast::<Frame>();
+    // SAFETY: the caller's promise.
+    let (context, temporary) = unsafe { (&mut *context, (*frame).temporary) };
+    state.temporary.set(temporary);
+    if let Ok(changed) = state.alternate.get().changed(&context.stack, core::ptr::from_ref(context) as usize) {
+        state.alternate.set(changed);
+    }
+    context.stack = kernel_stack(thread);
+    masks::set_ours(state, context.mask.0);
+    context.mask = masks::for_kernel(context.mask);
+    let engine = crate::engine::get();
+    if engine.is_some_and(|engine| engine.is_ours(core::ptr::from_ref(context) as usize) || engine.is_ours(context.vectors)) {
+        // SAFETY: as above.
+        return unsafe { depart(thread, context) };
+    }
+    context
+}
+
+/// The kernel cannot read a frame whose pages are absent, so it gets a copy at the lower end of our
+/// alternate stack. The pages come in while it is copied.
+///
+/// # Safety
+/// A valid frame.
+unsafe fn depart(thread: &Thread, context: &Context) -> *mut Context {
+    const CONTEXT: usize = 64;
+    const VECTORS: usize = 512;
+    // Nobody but the fault handler uses the stack from now on, and it starts at the upper end.
+    let _ = kernel::change_mask(libc::SIG_SETMASK, Some(masks::for_kernel(SignalSet::ALL)));
+    let departure = thread.stack();
+    let copy = (departure + CONTEXT) as *mut Context;
+    // SAFETY: the state lies where the frame says; ours has room for both, and is nobody else's.
+    unsafe {
+        copy.write(*context);
+        let len = frame::vectors_len(context.vectors).min(DEPARTURE - VECTORS);
+        if len > 0 {
+            let to = departure + VECTORS;
+            core::ptr::copy_nonoverlapping(context.vectors as *const u8, to as *mut u8, len);
+            (*copy).vectors = to;
+        }
+    }
+    copy
+}

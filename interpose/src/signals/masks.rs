@@ -1,0 +1,135 @@
+//! Signal masks: what the program blocks, and what the kernel is told.
+//!
+//! The program's mask is the kernel's together with the bits of [`OURS`] in its thread's state. A
+//! signal of ours that is *sent* to a thread that blocks it is kept until it is unblocked.
+
+use super::frame::Context;
+use super::kernel::{self, Info};
+use super::{ThreadState, OURS};
+use crate::thread;
+use core::cell::Cell;
+use core::ffi::c_int;
+use vmcore::sys::thread::SignalSet;
+use vmcore::sys::{Errno, Result};
+
+/// The mask for the length of a call like sigsuspend, as the program gave it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct Temporary {
+    /// 1 while there is one.
+    set: u64,
+    mask: u64,
+}
+
+impl Temporary {
+    /// That mask.
+    pub const fn new(mask: SignalSet) -> Temporary {
+        Temporary { set: 1, mask: mask.0 }
+    }
+
+    /// The mask, if there is one.
+    pub const fn get(self) -> Option<SignalSet> {
+        if self.set == 1 { Some(SignalSet(self.mask)) } else { None }
+    }
+}
+
+/// What the kernel may block of what the program blocks.
+pub const fn for_kernel(set: SignalSet) -> SignalSet {
+    SignalSet(set.0 & !OURS)
+}
+
+/// The bits of ours that the program blocks after it asked for `set`.
+pub const fn ours_after(how: c_int, before: u64, set: SignalSet) -> u64 {
+    let set = set.0 & OURS;
+    match how {
+        libc::SIG_BLOCK => before | set,
+        libc::SIG_UNBLOCK => before & !set,
+        _ => set,
+    }
+}
+
+/// rt_sigprocmask(2) of the running thread.
+pub fn change(how: c_int, set: Option<SignalSet>) -> Result<SignalSet> {
+    if !super::ready() {
+        return kernel::change_mask(how, set);
+    }
+    if set.is_some() && !matches!(how, libc::SIG_BLOCK | libc::SIG_UNBLOCK | libc::SIG_SETMASK) {
+        return Err(Errno(libc::EINVAL));
+    }
+    let given = set.map(|set| if how == libc::SIG_UNBLOCK { set } else { for_kernel(set) });
+    let Some(thread) = thread::current() else {
+        return kernel::change_mask(how, given);
+    };
+    let state = &thread.signals;
+    let before = state.blocked.get();
+    // First, since a signal that is let in must find it done.
+    if let Some(set) = set {
+        state.blocked.set(ours_after(how, before, set));
+    }
+    let old = kernel::change_mask(how, given)?;
+    send_kept(state, before);
+    Ok(SignalSet(old.0 | before))
+}
+
+/// The program blocks exactly these of ours from now on.
+pub fn set_ours(state: &ThreadState, ours: u64) {
+    let before = state.blocked.replace(ours & OURS);
+    send_kept(state, before);
+}
+
+/// What is no longer blocked comes now.
+fn send_kept(state: &ThreadState, before: u64) {
+    let now = state.blocked.get();
+    if before & !now != 0 {
+        for pending in &state.pending {
+            let info = pending.get();
+            if kernel::number(&info) != 0 && !SignalSet(now).has(kernel::number(&info)) {
+                pending.set([0; 16]);
+                kernel::send_again(&info);
+            }
+        }
+    }
+}
+
+fn place(state: &ThreadState, signal: c_int) -> Option<&Cell<Info>> {
+    state.pending.get(usize::from(signal == libc::SIGSYS))
+}
+
+/// Keeps a signal that came while the program blocks it; one of each, as the kernel does.
+pub fn keep(state: &ThreadState, info: &Info) {
+    if let Some(pending) = place(state, kernel::number(info)).filter(|pending| kernel::number(&pending.get()) == 0) {
+        pending.set(*info);
+    }
+}
+
+/// The signals that are kept.
+pub fn kept(state: &ThreadState) -> SignalSet {
+    let numbers = state.pending.iter().map(|pending| kernel::number(&pending.get()));
+    numbers.filter(|number| *number != 0).fold(SignalSet::EMPTY, SignalSet::with)
+}
+
+/// Takes a kept signal that is in `set`.
+pub fn take_kept(state: &ThreadState, set: SignalSet) -> Option<Info> {
+    let wanted = |pending: &&Cell<Info>| {
+        let number = kernel::number(&pending.get());
+        number != 0 && set.has(number)
+    };
+    state.pending.iter().find(wanted).map(|pending| pending.replace([0; 16]))
+}
+
+/// Forgets a kept signal: the program ignores it now.
+pub fn forget(state: &ThreadState, signal: c_int) {
+    if let Some(pending) = place(state, signal) {
+        pending.set([0; 16]);
+    }
+}
+
+/// What the program blocked when the signal with this context came.
+pub fn interrupted(state: &ThreadState, context: &Context) -> SignalSet {
+    match state.temporary.get().get() {
+        // The context holds the mask that will be in force after the call; the signal came under
+        // the mask that was in force during the call.
+        Some(mask) if context.interrupted_call() => mask,
+        _ => SignalSet(context.mask.0 | state.blocked.get()),
+    }
+}

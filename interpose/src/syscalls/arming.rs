@@ -1,0 +1,257 @@
+//! Switching the guard on, while other threads run.
+//!
+//! A thread's calls are trapped from the moment its selector says so; but it may be inside a call at
+//! that moment, whose memory nobody has pinned. So each thread is watched in `/proc/self/task` until
+//! it is seen waiting in a call, whose memory is then pinned on its behalf, or has answered a signal
+//! from user mode. A trap while SIGSYS is blocked would kill, and libc blocks every signal for short
+//! moments: those pass first.
+
+use super::dispatch::OURS;
+use super::program::Claims;
+use super::shapes::{walk, Shape};
+use super::slots::Slot;
+use super::{own_text, special, table, ARMED, REFUSED};
+use crate::signals::kernel;
+use crate::thread::{self, Thread};
+use core::ffi::CStr;
+use core::fmt::Write;
+use core::sync::atomic::Ordering;
+use vmcore::engine::Engine;
+use vmcore::report::say;
+use vmcore::sys::thread::{self as threads, SignalSet};
+use vmcore::sys::{self, file, memory};
+use vmcore::trace::Access;
+
+/// Looks at a thread that runs before it is sent a signal.
+const LOOKS: u32 = 50;
+/// Looks with a pause between them before we go on without the thread.
+const PATIENCE: u32 = 1000;
+
+/// Pages will be absent from now on: every system call of every thread is guarded.
+pub fn arm() {
+    let Some(engine) = crate::engine::get() else {
+        return;
+    };
+    if REFUSED.load(Ordering::Relaxed) {
+        say(format_args!("no Syscall User Dispatch here: system calls may fail on memory that is paged out"));
+        return;
+    }
+    // SeqCst: pairs with `enter_thread`: a new thread sees the flag, or we see the thread.
+    ARMED.store(true, Ordering::SeqCst);
+    for signal in (1..=64).filter(|signal| OURS & 1 << (signal - 1) == 0) {
+        clear_mask(signal);
+    }
+    let own = thread::current();
+    for thread in thread::all() {
+        let block = thread.guard.control_block.load(Ordering::Acquire);
+        if engine.is_ours(block) {
+            // The kernel writes to it when it schedules the thread, and when the thread ends.
+            engine.pin(block, special::CONTROL_BLOCK, Access::Write, true);
+        }
+        let is_own = own.is_some_and(|own| core::ptr::eq(own, thread));
+        if !is_own && thread.guard.dispatched.load(Ordering::SeqCst) {
+            guard(engine, thread);
+        }
+    }
+    if let Some(own) = own.filter(|own| own.guard.dispatched.load(Ordering::Relaxed)) {
+        guard_self(own);
+    }
+}
+
+/// The running thread's calls are trapped from now on, if that cannot kill it.
+pub fn guard_self(thread: &Thread) {
+    thread.selector.store(1, Ordering::SeqCst);
+}
+
+/// A handler that blocked our signals could not make a call.
+fn clear_mask(signal: i32) {
+    // SAFETY: the same action with fewer signals blocked.
+    unsafe {
+        if let Ok(mut action) = kernel::set_action(signal, None) {
+            if action.handler > 1 && action.mask.0 & OURS != 0 {
+                action.mask = SignalSet(action.mask.0 & !OURS);
+                let _ = kernel::set_action(signal, Some(&action));
+            }
+        }
+    }
+}
+
+/// SIGSYS that is no trap: the arming thread asks whether we are in user mode. We are.
+pub fn answer() {
+    if let Some(thread) = thread::current().filter(|_| ARMED.load(Ordering::SeqCst)) {
+        if thread.guard.dispatched.load(Ordering::Relaxed) {
+            thread.selector.store(1, Ordering::SeqCst);
+        }
+        // Release: pairs with the acquire in `guard`.
+        thread.guard.answers.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Where a thread is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Gone,
+    Running,
+    /// Number, arguments, stack pointer and program counter.
+    Call([usize; 9]),
+}
+
+fn guard(engine: &'static Engine, thread: &'static Thread) {
+    let tid = thread.tid.load(Ordering::Acquire);
+    let answers = thread.guard.answers.load(Ordering::Acquire);
+    let mut asked = false;
+    for look in 0..LOOKS + PATIENCE {
+        // Acquire: pairs with `answer`.
+        if thread.tid.load(Ordering::Acquire) != tid || thread.guard.answers.load(Ordering::Acquire) != answers {
+            return;
+        }
+        match place(tid) {
+            Place::Gone => return,
+            Place::Call(call) if may_trap(tid, &call) => {
+                thread.selector.store(1, Ordering::SeqCst);
+                if !may_trap(tid, &call) {
+                    thread.selector.store(0, Ordering::SeqCst);
+                } else if pin_call(engine, thread, tid) {
+                    return;
+                }
+            }
+            Place::Running if look >= LOOKS && !asked && blocked(tid) & 1 << (libc::SIGSYS - 1) == 0 => {
+                let args = [threads::process_id() as usize, tid as usize, libc::SIGSYS as usize, 0, 0, 0];
+                // SAFETY: no pointers; our handler is in place.
+                asked = unsafe { sys::call(libc::SYS_tgkill, args) == 0 };
+            }
+            _ => {}
+        }
+        if look < LOOKS {
+            threads::yield_now();
+        } else {
+            threads::nap();
+        }
+    }
+    // Everything blocked for so long: it is in our own code, perhaps waiting for us, and lets signals
+    // in before it goes back to the program.
+    const EVERYTHING: u64 = !(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
+    if blocked(tid) == EVERYTHING {
+        thread.selector.store(1, Ordering::SeqCst);
+    }
+}
+
+/// Whether a trap right after `call` finds SIGSYS unblocked.
+fn may_trap(tid: u32, call: &[usize; 9]) -> bool {
+    // These calls block signals only while they wait.
+    let replaces_mask = matches!(call[0], 128 | 130 | 270 | 271 | 281 | 441);
+    let ours = own_text().is_some_and(|(start, len)| call[8].wrapping_sub(start) < len);
+    replaces_mask || ours || blocked(tid) & 1 << (libc::SIGSYS - 1) == 0
+}
+
+/// The selector is set: pins what the thread's call accesses, if it is in one. False to look again.
+fn pin_call(engine: &'static Engine, thread: &'static Thread, tid: u32) -> bool {
+    let Place::Call(call) = place(tid) else {
+        return false;
+    };
+    let Ok(at) = memory::reserve(4096, memory::Protection::ReadWrite) else {
+        return true;
+    };
+    const { assert!(size_of::<Slot>() <= 4096) };
+    // SAFETY: fresh memory, large enough, and valid as a slot when written.
+    let slot = unsafe {
+        (at as *mut Slot).write(Slot::FREE);
+        &mut *(at as *mut Slot)
+    };
+    let [number, a, b, c, d, e, f, ..] = call;
+    slot.begin(number, [a, b, c, d, e, f]);
+    let shapes = table::find(number).map_or(table::UNKNOWN, |call| call.shapes);
+    let mut claims = Claims::new(engine, &mut slot.pins);
+    for (arg, shape) in shapes {
+        walk(&mut claims, &slot.args, *arg, *shape);
+    }
+    if number == libc::SYS_futex as usize {
+        walk(&mut claims, &slot.args, 0, Shape::In(super::shapes::Len::Fixed(4)));
+    }
+    let same = place(tid) == Place::Call(call);
+    if !same || slot.pins.is_empty() {
+        slot.end();
+        // SAFETY: ours; nobody else knows it.
+        let _ = unsafe { memory::unmap(at, 4096) };
+        return same;
+    }
+    // Release: pairs with `land`. If the thread has trapped in between, its next trap takes it.
+    thread.guard.in_flight.store(at as *mut Slot, Ordering::Release);
+    true
+}
+
+/// Reads a small file of a thread.
+fn read(tid: u32, name: &str, buffer: &mut [u8]) -> Option<usize> {
+    let mut path = Path { bytes: [0; 64], len: 0 };
+    write!(path, "/proc/self/task/{tid}/{name}").ok()?;
+    let path = CStr::from_bytes_until_nul(&path.bytes).ok()?;
+    let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
+    // SAFETY: the path is a C string.
+    let fd = unsafe { sys::call(libc::SYS_openat, [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags, 0, 0, 0]) };
+    if fd < 0 {
+        return None;
+    }
+    let mut len = 0;
+    while let Some(n) = buffer.get_mut(len..).and_then(|rest| file::read(fd as i32, rest).ok()).filter(|n| *n > 0) {
+        len += n;
+    }
+    file::close(fd as i32);
+    Some(len)
+}
+
+struct Path {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Write for Path {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        // One byte stays zero.
+        if self.len + text.len() >= self.bytes.len() {
+            return Err(core::fmt::Error);
+        }
+        if let Some(to) = self.bytes.get_mut(self.len..self.len + text.len()) {
+            to.copy_from_slice(text.as_bytes());
+        }
+        self.len += text.len();
+        Ok(())
+    }
+}
+
+fn exists(tid: u32) -> bool {
+    // SAFETY: no pointers; signal 0 only asks.
+    unsafe { sys::call(libc::SYS_tgkill, [threads::process_id() as usize, tid as usize, 0, 0, 0, 0]) == 0 }
+}
+
+/// `running`, or `number args… stack counter`, or `-1 stack counter` outside of a call.
+fn place(tid: u32) -> Place {
+    let mut buffer = [0; 256];
+    let Some(len) = read(tid, "syscall", &mut buffer) else {
+        return if exists(tid) { Place::Running } else { Place::Gone };
+    };
+    let text = buffer.get(..len).unwrap_or(&[]);
+    let mut words = text.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    let mut call = [0; 9];
+    for (i, word) in call.iter_mut().enumerate() {
+        let value = words.next().and_then(|word| if i == 0 { number(word, 10) } else { number(word, 16) });
+        match value {
+            Some(value) => *word = value,
+            None => return Place::Running,
+        }
+    }
+    Place::Call(call)
+}
+
+fn number(text: &[u8], base: u32) -> Option<usize> {
+    let text = core::str::from_utf8(text).ok()?;
+    usize::from_str_radix(text.strip_prefix("0x").unwrap_or(text), base).ok()
+}
+
+/// The signals that the thread blocks.
+fn blocked(tid: u32) -> u64 {
+    let mut buffer = [0; 4096];
+    let len = read(tid, "status", &mut buffer).unwrap_or(0);
+    let text = buffer.get(..len).unwrap_or(&[]);
+    let line = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"SigBlk:"));
+    line.and_then(|line| number(line.get(7..)?.trim_ascii(), 16)).unwrap_or(0) as u64
+}

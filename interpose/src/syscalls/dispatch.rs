@@ -1,0 +1,289 @@
+//! The trap: a system call of the program arrives as SIGSYS, is carried out with its memory pinned,
+//! and its result is put into the interrupted context.
+
+use super::program::Claims;
+use super::shapes::{walk, Shape};
+use super::slots::{Kind, Slot};
+use super::table::{self, Way};
+use super::transfer::{self, File};
+use super::{gadget, special};
+use crate::signals::kernel::{self, Action};
+use crate::thread::{self, Thread};
+use core::ffi::{c_int, c_void};
+use vmcore::engine::Engine;
+use vmcore::sys::thread::SignalSet;
+use vmcore::sys::{self, Result};
+
+/// The kernel's `si_code` of a trapped call.
+const SYS_USER_DISPATCH: c_int = 2;
+const SA_RESTORER: u64 = 0x0400_0000;
+const EAGAIN: isize = -(libc::EAGAIN as isize);
+
+/// Signals that the program never gets to block: our faults, and our traps.
+pub const OURS: u64 = 1 << (libc::SIGSEGV - 1) | 1 << (libc::SIGSYS - 1);
+
+/// The context that a signal interrupted.
+pub struct Context(*mut libc::ucontext_t);
+
+macro_rules! register {
+    ($get:ident, $set:ident, $index:ident, $what:literal) => {
+        #[doc = $what]
+        pub fn $get(&self) -> usize {
+            // SAFETY: the kernel's own record of the interrupted context.
+            unsafe { (*self.0).uc_mcontext.gregs[libc::$index as usize] as usize }
+        }
+
+        #[doc = $what]
+        pub fn $set(&mut self, value: usize) {
+            // SAFETY: as above; it is restored when the handler returns.
+            unsafe { (*self.0).uc_mcontext.gregs[libc::$index as usize] = value as i64 }
+        }
+    };
+}
+
+impl Context {
+    register!(rax, set_rax, REG_RAX, "Number, then result.");
+    register!(rip, set_rip, REG_RIP, "Where the program goes on.");
+    register!(rsp, set_rsp, REG_RSP, "The program's stack.");
+
+    /// The arguments of the call.
+    pub fn args(&self) -> [usize; 6] {
+        // SAFETY: the kernel's own record of the interrupted context.
+        let registers = unsafe { &(*self.0).uc_mcontext.gregs };
+        ARGS.map(|i| registers[i as usize] as usize)
+    }
+
+    /// Sets the argument registers.
+    pub fn set_args(&mut self, args: [usize; 6]) {
+        // SAFETY: as above.
+        let registers = unsafe { &mut (*self.0).uc_mcontext.gregs };
+        for (i, arg) in ARGS.into_iter().zip(args) {
+            registers[i as usize] = arg as i64;
+        }
+    }
+
+    /// The program's signal mask.
+    pub fn mask(&self) -> u64 {
+        // SAFETY: the kernel's set is the first word of libc's.
+        unsafe { (&raw const (*self.0).uc_sigmask).cast::<u64>().read() }
+    }
+
+    /// Changes the program's signal mask.
+    pub fn set_mask(&mut self, mask: u64) {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*self.0).uc_sigmask).cast::<u64>().write(mask) }
+    }
+}
+
+const ARGS: [c_int; 6] = [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9];
+
+/// Installs the handler. Signals are blocked while it runs, except faults: it touches program memory.
+pub fn install() -> Result<()> {
+    let action = Action {
+        handler: trapped as *const () as usize,
+        flags: (libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART) as u64 | SA_RESTORER,
+        restorer: kernel::restorer(),
+        mask: SignalSet::ALL.without(libc::SIGSEGV),
+    };
+    // SAFETY: the handler makes raw calls only and takes no lock that its thread may hold.
+    unsafe { kernel::set_action(libc::SIGSYS, Some(&action)).map(|_| ()) }
+}
+
+unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let mut context = Context(context.cast());
+    // SAFETY: the kernel's record.
+    if unsafe { (*info).si_code } != SYS_USER_DISPATCH {
+        super::arming::answer();
+        return;
+    }
+    let number = context.rax() as u32 as usize;
+    let guarded = thread::current().zip(crate::engine::get());
+    let Some((thread, engine)) = guarded else {
+        // A thread that has left, or is none of ours: as if there were no guard.
+        // SAFETY: the program's own call.
+        let result = unsafe { sys::call(number as i64, context.args()) };
+        context.set_rax(result as usize);
+        return;
+    };
+    if context.rip() == gadget::behind_door() {
+        finish(engine, &mut context);
+    } else {
+        begin(thread, engine, &mut context, number);
+    }
+}
+
+fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Context, number: usize) {
+    thread.guard.land();
+    let mut spare = Slot::FREE;
+    let slots = thread.guard.slots();
+    let slot = slots.and_then(|slots| {
+        slots.reap(context.rsp());
+        slots.free()
+    });
+    // More handlers on top of each other than slots: this call cannot be interrupted.
+    let may_wait = slot.is_some();
+    let slot = slot.unwrap_or(&mut spare);
+    slot.begin(number, context.args());
+    let call = table::find(number);
+    let (mut way, shapes) = call.map_or((Way::Waits, table::UNKNOWN), |call| (call.way, call.shapes));
+    if way == Way::Special {
+        match special::before(thread, engine, context, slot) {
+            special::Verdict::Go(changed) => way = changed,
+            special::Verdict::Done(result) => {
+                slot.end();
+                context.set_rax(result as usize);
+                return;
+            }
+            special::Verdict::Left => return,
+        }
+    }
+    match claim(engine, slot, shapes, way) {
+        Ok(changed) => way = changed,
+        Err(result) => {
+            slot.end();
+            context.set_rax(result as usize);
+            return;
+        }
+    }
+    if way == Way::Soon || !may_wait {
+        let result = run(engine, slot);
+        slot.end();
+        context.set_rax(result as usize);
+    } else if let Some(result) = attempt(slot) {
+        slot.end();
+        context.set_rax(result as usize);
+    } else {
+        leave(engine, context, slot);
+    }
+}
+
+/// Pins what the call will access, and decides how it is carried out.
+fn claim(engine: &'static Engine, slot: &mut Slot, shapes: &'static [(u8, Shape)], way: Way) -> core::result::Result<Way, isize> {
+    let args = slot.args;
+    let mut claims = Claims::new(engine, &mut slot.pins);
+    for (arg, shape) in shapes {
+        walk(&mut claims, &args, *arg, *shape);
+    }
+    let (short, total) = (claims.short, claims.total);
+    if slot.pins.is_empty() && short.is_none() {
+        return Ok(way);
+    }
+    slot.finish = true;
+    let plan = transfer::plan(slot.number);
+    let Some(plan) = plan else {
+        if let Some(short) = short.filter(|short| args.get(short.arg as usize) == Some(&short.address)) {
+            transfer::stand_in(engine, slot, short)?;
+        }
+        return Ok(way);
+    };
+    let file = transfer::file(slot);
+    let way = if file == File::Regular { Way::Soon } else { way };
+    let waits_with_much = way == Way::Waits && total > transfer::WAIT_WITH && file == File::Stream;
+    if short.is_some() || waits_with_much {
+        slot.pins.release();
+        transfer::arrange(engine, slot, plan, file, short)?;
+    }
+    Ok(way)
+}
+
+/// Carries the call out here and now.
+fn run(engine: &'static Engine, slot: &mut Slot) -> isize {
+    loop {
+        // SAFETY: the program's own call, or an equal one.
+        let result = unsafe { sys::call(slot.now_number as i64, slot.now) };
+        if let Some(result) = transfer::advance(engine, slot, result) {
+            return result;
+        }
+    }
+}
+
+/// Tries a call with pins without waiting: most often there is something to be had, and the way
+/// through the program's context and back is longer.
+fn attempt(slot: &Slot) -> Option<isize> {
+    if slot.kind != Kind::Plain || slot.pins.is_empty() {
+        return None;
+    }
+    const NOWAIT: usize = 8;
+    const DONTWAIT: usize = libc::MSG_DONTWAIT as usize;
+    const WAITALL: usize = libc::MSG_WAITALL as usize;
+    let mut args = slot.now;
+    let vector = [args[1], args[2]];
+    let number = match slot.now_number {
+        0 => {
+            args = [args[0], vector.as_ptr() as usize, 1, usize::MAX, usize::MAX, NOWAIT];
+            327
+        }
+        45 if args[3] & WAITALL == 0 => {
+            args[3] |= DONTWAIT;
+            45
+        }
+        47 if args[2] & WAITALL == 0 => {
+            args[2] |= DONTWAIT;
+            47
+        }
+        232 => {
+            args[3] = 0;
+            232
+        }
+        _ => return None,
+    };
+    // SAFETY: the program's own call, with the wish not to wait.
+    let result = unsafe { sys::call(number, args) };
+    match slot.now_number {
+        232 => (result != 0 || slot.now[3] == 0).then_some(result),
+        // Errors other than these are the program's; without support for the flag it is asked again.
+        0 => (result >= 0).then_some(result),
+        _ => (result != EAGAIN).then_some(result),
+    }
+}
+
+/// Resumes the program at the gadget, where it makes the call itself.
+fn leave(engine: &'static Engine, context: &mut Context, slot: &mut Slot) {
+    let go_on = context.rip();
+    let frame = context.rsp().wrapping_sub(gadget::FRAME);
+    let link = if slot.finish { core::ptr::from_mut(slot) as usize } else { 0 };
+    write_frame(engine, frame, go_on, link);
+    if slot.finish {
+        slot.key = frame;
+    }
+    context.set_rsp(frame);
+    context.set_rip(gadget::resume());
+    context.set_rax(slot.now_number);
+    context.set_args(slot.now);
+}
+
+/// Writes the gadget's words to the program's stack; the fault handler brings the page if it is absent.
+pub fn write_frame(_engine: &'static Engine, frame: usize, go_on: usize, link: usize) {
+    // SAFETY: below the red zone of the stack, where the kernel itself would put a signal's frame.
+    unsafe {
+        (frame as *mut usize).write_volatile(go_on);
+        (frame as *mut usize).add(1).write_volatile(link);
+    }
+}
+
+/// The gadget's call has returned: its result, or its next piece.
+fn finish(engine: &'static Engine, context: &mut Context) {
+    let frame = context.rsp() as *const usize;
+    // SAFETY: the gadget's words, written by `leave`.
+    let (go_on, slot) = unsafe { (frame.read(), &mut *(frame.add(1).read() as *mut Slot)) };
+    match transfer::advance(engine, slot, slot.result()) {
+        Some(result) => {
+            context.set_args(slot.args);
+            slot.end();
+            context.set_rax(result as usize);
+            context.set_rip(go_on);
+            context.set_rsp(context.rsp().wrapping_add(gadget::FRAME));
+        }
+        None => {
+            context.set_rip(gadget::resume());
+            context.set_rax(slot.now_number);
+            context.set_args(slot.now);
+        }
+    }
+}
+
+/// For the calls that make children: as [`leave`], to another gadget.
+pub fn leave_for(engine: &'static Engine, context: &mut Context, slot: &mut Slot, gadget: usize) {
+    leave(engine, context, slot);
+    context.set_rip(gadget);
+}

@@ -1,0 +1,161 @@
+//! The program's memory as the guard reaches it: pinned for the kernel, and looked into without ever
+//! faulting on an address that the program got wrong.
+
+use super::shapes::Memory;
+use super::slots::Pins;
+use vmcore::engine::Engine;
+use vmcore::sys::{self, thread};
+use vmcore::trace::Access;
+
+/// What could not be pinned whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Short {
+    /// For this argument.
+    pub arg: u8,
+    /// From here on.
+    pub address: usize,
+    /// So many bytes.
+    pub len: usize,
+    /// For this.
+    pub access: Access,
+}
+
+/// Pins what a call will access.
+pub struct Claims<'a> {
+    /// Whose pages.
+    pub engine: &'static Engine,
+    /// Where the pins are remembered.
+    pub pins: &'a mut Pins,
+    /// The first range that could not be pinned whole.
+    pub short: Option<Short>,
+    /// Bytes pinned.
+    pub total: usize,
+}
+
+/// Ranges beyond this length are cut where their block ends: programs pass careless lengths.
+const CAREFUL: usize = 64 << 10;
+/// The longest string that the kernel takes.
+const LONGEST_TEXT: usize = 128 << 10;
+
+impl<'a> Claims<'a> {
+    /// Nothing claimed yet.
+    pub fn new(engine: &'static Engine, pins: &'a mut Pins) -> Claims<'a> {
+        Claims { engine, pins, short: None, total: 0 }
+    }
+
+    /// Pins a range that is ours; how many bytes of it.
+    fn pin(&mut self, address: usize, len: usize, access: Access) -> usize {
+        let pinned = self.engine.pin(address, len, access, true);
+        if pinned == 0 || self.pins.add((address, pinned)) {
+            self.total += pinned;
+            return pinned;
+        }
+        self.engine.unpin(address, pinned);
+        0
+    }
+}
+
+impl Memory for Claims<'_> {
+    fn claim(&mut self, arg: u8, address: usize, len: usize, access: Access) {
+        if len == 0 || !self.engine.is_ours(address) {
+            return;
+        }
+        let mut len = len;
+        if len > CAREFUL {
+            if let Some((_, end)) = self.engine.block_around(address) {
+                len = len.min((end - address).next_multiple_of(self.engine.page()));
+            }
+        }
+        let pinned = self.pin(address, len, access);
+        if pinned < len && self.short.is_none() {
+            self.short = Some(Short { arg, address, len, access });
+        }
+    }
+
+    fn claim_text(&mut self, arg: u8, address: usize) {
+        if !self.engine.is_ours(address) {
+            return;
+        }
+        let mut at = address;
+        while at - address < LONGEST_TEXT && self.engine.is_block_page(at) {
+            let len = (at | (self.engine.page() - 1)) + 1 - at;
+            if self.pin(at, len, Access::Read) < len {
+                self.short = self.short.or(Some(Short { arg, address: at, len, access: Access::Read }));
+                return;
+            }
+            // SAFETY: a page of a block, resident and readable as long as it is pinned; other threads may
+            // write to it, and then it does not matter what is seen.
+            if (at..at + len).any(|at| unsafe { (at as *const u8).read_volatile() } == 0) {
+                return;
+            }
+            at += len;
+        }
+    }
+
+    fn claim_rest(&mut self, arg: u8, address: usize) {
+        if let Some((_, end)) = self.engine.block_around(address) {
+            self.claim(arg, address, end.saturating_sub(address), Access::Write);
+        }
+    }
+
+    fn peek(&mut self, address: usize, to: &mut [u8]) -> bool {
+        look(self.engine, address, to)
+    }
+}
+
+/// Copies program memory that is resident, or not ours, to `to`; false if it cannot be read.
+pub fn look(engine: &'static Engine, address: usize, to: &mut [u8]) -> bool {
+    let last = address.wrapping_add(to.len()).wrapping_sub(1);
+    if engine.is_block_page(address) && engine.is_block_page(last) {
+        for (i, byte) in to.iter_mut().enumerate() {
+            // SAFETY: pages of a block; if one is absent after all, our own fault handler brings it.
+            *byte = unsafe { ((address + i) as *const u8).read_volatile() };
+        }
+        return true;
+    }
+    transfer(libc::SYS_process_vm_readv, to.as_mut_ptr() as usize, address, to.len())
+}
+
+/// Copies between our memory and the program's, by the kernel: a wrong address is an error, not a fault.
+fn transfer(number: i64, ours: usize, program: usize, len: usize) -> bool {
+    let local = [ours, len];
+    let remote = [program, len];
+    let own = thread::process_id() as usize;
+    let args = [own, local.as_ptr() as usize, 1, remote.as_ptr() as usize, 1, 0];
+    // SAFETY: both vectors live through the call, and `ours` has room.
+    unsafe { sys::call(number, args) == len as isize }
+}
+
+/// Copies `len` bytes between memory of ours and program memory, which may be absent; how many.
+pub fn copy(engine: &'static Engine, ours: usize, program: usize, len: usize, to_program: bool) -> usize {
+    let (access, number) =
+        if to_program { (Access::Write, libc::SYS_process_vm_writev) } else { (Access::Read, libc::SYS_process_vm_readv) };
+    let mut done = 0;
+    while done < len {
+        let at = program + done;
+        let mut n = (len - done).min(CAREFUL);
+        let is_ours = engine.is_ours(at);
+        if is_ours {
+            n = engine.pin(at, n, access, true);
+        }
+        let copied = n > 0 && transfer(number, ours + done, at, n);
+        if is_ours {
+            engine.unpin(at, n);
+        }
+        if !copied {
+            break;
+        }
+        done += n;
+    }
+    done
+}
+
+/// Copies `from` to program memory; false if it cannot be written.
+pub fn poke(engine: &'static Engine, address: usize, from: &[u8]) -> bool {
+    copy(engine, from.as_ptr() as usize, address, from.len(), true) == from.len()
+}
+
+/// Copies program memory, which may be absent, to `to`; false if it cannot be read.
+pub fn peek(engine: &'static Engine, address: usize, to: &mut [u8]) -> bool {
+    copy(engine, to.as_mut_ptr() as usize, address, to.len(), false) == to.len()
+}

@@ -1,0 +1,344 @@
+//! Transfers that cannot be pinned whole: in pieces where the call may end early or can be repeated,
+//! through memory of ours where a message must come or go at once.
+
+use super::program::{self, Claims, Short};
+use super::shapes::{each_buffer, Memory};
+use super::slots::{Kind, Slot};
+use vmcore::engine::Engine;
+use vmcore::sys;
+use vmcore::trace::Access;
+
+/// What a descriptor is, as far as it matters for the length of a transfer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum File {
+    /// Waits for nobody, and reads what it is asked for.
+    Regular,
+    /// Bytes without borders: any part of a request is right.
+    Stream,
+    /// Each call is one message.
+    Message,
+}
+
+/// What the calls wait with at the most, pinned: those that wait for long must not starve the arena.
+pub const WAIT_WITH: usize = 64 << 10;
+/// A piece of a transfer through our memory.
+const BOUNCE: usize = 256 << 10;
+/// The largest message that goes through our memory.
+const LARGEST: usize = 64 << 20;
+/// The kernel transfers no more in one call.
+const MOST: usize = 0x7fff_f000;
+
+const EFAULT: isize = -(libc::EFAULT as isize);
+
+/// What a call transfers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// Argument with the buffer, the vector or the message.
+    arg: usize,
+    /// What is there.
+    layout: Layout,
+    /// `Write` when the kernel writes to the program's memory.
+    access: Access,
+    /// Whether argument 3 is a file offset.
+    at_offset: bool,
+    /// For a vector: the same call with a single buffer.
+    single: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Layout {
+    Buffer,
+    Vector,
+    Message,
+}
+
+/// What the call `number` transfers, if it does.
+pub fn plan(number: usize) -> Option<Plan> {
+    use Access::{Read, Write};
+    use Layout::{Buffer, Message, Vector};
+    let plan = |arg, layout, access, at_offset, single| Some(Plan { arg, layout, access, at_offset, single });
+    match number {
+        0 => plan(1, Buffer, Write, false, 0),
+        1 => plan(1, Buffer, Read, false, 1),
+        17 => plan(1, Buffer, Write, true, 17),
+        18 => plan(1, Buffer, Read, true, 18),
+        44 => plan(1, Buffer, Read, false, 44),
+        45 => plan(1, Buffer, Write, false, 45),
+        318 => plan(0, Buffer, Write, false, 318),
+        19 => plan(1, Vector, Write, false, 0),
+        20 => plan(1, Vector, Read, false, 1),
+        295 => plan(1, Vector, Write, true, 17),
+        296 => plan(1, Vector, Read, true, 18),
+        327 => plan(1, Vector, Write, true, 17),
+        328 => plan(1, Vector, Read, true, 18),
+        46 => plan(1, Message, Read, false, 46),
+        47 => plan(1, Message, Write, false, 47),
+        _ => None,
+    }
+}
+
+/// What the call's descriptor is.
+pub fn file(slot: &Slot) -> File {
+    if slot.number == 318 {
+        return File::Regular;
+    }
+    let mut status = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: status has room for the answer; all zero is valid.
+    let mode = unsafe {
+        sys::call(libc::SYS_fstat, [slot.args[0], status.as_mut_ptr() as usize, 0, 0, 0, 0]);
+        status.assume_init().st_mode
+    };
+    match mode & libc::S_IFMT {
+        libc::S_IFREG | libc::S_IFBLK => File::Regular,
+        libc::S_IFIFO => File::Stream,
+        libc::S_IFSOCK => {
+            let (mut kind, mut len) = (0i32, 4u32);
+            let args = [slot.args[0], 1, 3, &raw mut kind as usize, &raw mut len as usize, 0];
+            // SAFETY: SO_TYPE is an int.
+            unsafe { sys::call(libc::SYS_getsockopt, args) };
+            if kind == libc::SOCK_STREAM { File::Stream } else { File::Message }
+        }
+        _ => File::Message,
+    }
+}
+
+/// The transfer could not be pinned whole, or should not: arranges pieces or a detour. The slot holds
+/// no pins. What to return when nothing can be done.
+pub fn arrange(engine: &'static Engine, slot: &mut Slot, plan: Plan, file: File, short: Option<Short>) -> Result<(), isize> {
+    slot.finish = true;
+    // A stream gives what it has; a file what it is asked for, and both take all.
+    slot.once = plan.access == Access::Write && file == File::Stream;
+    match (plan.layout, file) {
+        (Layout::Buffer, File::Regular | File::Stream) => {
+            slot.kind = Kind::Pieces;
+            slot.total = slot.args[plan.arg + 1].min(MOST);
+            next_piece(engine, slot, plan)
+        }
+        (Layout::Buffer, File::Message) => {
+            let Some(len) = slot.args.get(plan.arg + 1).copied() else {
+                return Err(EFAULT);
+            };
+            let address = slot.args[plan.arg];
+            let short = Short { arg: plan.arg as u8, address, len: len.min(LARGEST), access: plan.access };
+            let first = short;
+            // The address of the peer, if any, is small and can be pinned.
+            peer(engine, slot, plan);
+            stand_in(engine, slot, first)
+        }
+        (Layout::Vector, _) => {
+            slot.kind = Kind::Bounce;
+            slot.total = vector_total(engine, slot.args[plan.arg], slot.args[plan.arg + 1]);
+            let len = if file == File::Message { slot.total.min(LARGEST) } else { slot.total.min(BOUNCE) };
+            if !slot.borrow(len) {
+                return Err(-(libc::ENOBUFS as isize));
+            }
+            next_bounce(engine, slot, plan)
+        }
+        (Layout::Message, _) => message(engine, slot, plan, file),
+    }
+    .inspect_err(|_| debug_assert!(short.is_some()))
+}
+
+/// Pins the peer's address of sendto and recvfrom.
+fn peer(engine: &'static Engine, slot: &mut Slot, plan: Plan) {
+    let args = slot.args;
+    let mut claims = Claims::new(engine, &mut slot.pins);
+    match slot.number {
+        44 => claims.claim(4, args[4], args[5] & 0xffff, plan.access),
+        45 => {
+            claims.claim(5, args[5], 4, Access::Write);
+            let len = if args[5] == 0 { 0 } else { claims.half(args[5]).unwrap_or(0) };
+            claims.claim(4, args[4], len.min(0xffff) as usize, Access::Write);
+        }
+        _ => {}
+    }
+}
+
+/// Puts memory of ours in the place of one argument.
+pub fn stand_in(engine: &'static Engine, slot: &mut Slot, short: Short) -> Result<(), isize> {
+    if short.len > LARGEST || !slot.borrow(short.len) {
+        return Err(-(libc::ENOMEM as isize));
+    }
+    slot.kind = Kind::Stand;
+    slot.finish = true;
+    (slot.piece, slot.total) = (short.arg as usize, short.len);
+    slot.once = short.access == Access::Write;
+    // Also what the kernel only writes: it may leave parts of it as they are.
+    let is_transfer = plan(slot.number).is_some();
+    if !(is_transfer && slot.once) {
+        program::copy(engine, slot.temporary.0, short.address, short.len, false);
+    }
+    if let Some(arg) = slot.now.get_mut(short.arg as usize) {
+        *arg = slot.temporary.0;
+    }
+    Ok(())
+}
+
+fn next_piece(engine: &'static Engine, slot: &mut Slot, plan: Plan) -> Result<(), isize> {
+    slot.pins.release();
+    peer(engine, slot, plan);
+    let at = slot.args[plan.arg].wrapping_add(slot.done);
+    let mut len = slot.total - slot.done;
+    let waits = slot.once || plan.access == Access::Read;
+    len = len.min(if waits { WAIT_WITH } else { 1 << 20 });
+    if engine.is_ours(at) {
+        let pinned = engine.pin(at, len, plan.access, true);
+        if pinned == 0 {
+            return Err(EFAULT);
+        }
+        if !slot.pins.add((at, pinned)) {
+            engine.unpin(at, pinned);
+            return Err(EFAULT);
+        }
+        len = pinned;
+    }
+    slot.piece = len;
+    slot.now[plan.arg] = at;
+    slot.now[plan.arg + 1] = len;
+    if plan.at_offset {
+        slot.now[3] = slot.args[3].wrapping_add(slot.done);
+    }
+    Ok(())
+}
+
+fn vector_total(engine: &'static Engine, at: usize, count: usize) -> usize {
+    let mut none = super::slots::Pins::NONE;
+    let mut claims = Claims::new(engine, &mut none);
+    let mut total = 0usize;
+    each_buffer(&mut claims, at, count, |_, _, len| total = total.saturating_add(len));
+    total.min(MOST)
+}
+
+/// Copies between the vector's buffers, from `skip` bytes on, and our memory; how many bytes.
+fn spread(engine: &'static Engine, vector: (usize, usize), skip: usize, ours: usize, len: usize, to_program: bool) -> usize {
+    let mut none = super::slots::Pins::NONE;
+    let mut claims = Claims::new(engine, &mut none);
+    let (mut skip, mut done, mut failed) = (skip, 0, false);
+    each_buffer(&mut claims, vector.0, vector.1, |_, base, size| {
+        let passed = skip.min(size);
+        skip -= passed;
+        let n = (size - passed).min(len - done);
+        if n > 0 && !failed {
+            let copied = program::copy(engine, ours + done, base.wrapping_add(passed), n, to_program);
+            done += copied;
+            failed = copied < n;
+        }
+    });
+    done
+}
+
+fn next_bounce(engine: &'static Engine, slot: &mut Slot, plan: Plan) -> Result<(), isize> {
+    let (at, room) = slot.temporary;
+    slot.piece = (slot.total - slot.done).min(room);
+    if plan.access == Access::Read {
+        let vector = (slot.args[plan.arg], slot.args[plan.arg + 1]);
+        slot.piece = spread(engine, vector, slot.done, at, slot.piece, false);
+        if slot.piece == 0 {
+            return Err(EFAULT);
+        }
+    }
+    let offset = slot.args[3] as isize;
+    // Version 2 of the vector calls: an offset of -1 is the file's own position.
+    slot.now_number = match plan.single {
+        17 if matches!(slot.number, 327) && offset == -1 => 0,
+        18 if matches!(slot.number, 328) && offset == -1 => 1,
+        other => other,
+    };
+    slot.now = [slot.args[0], at, slot.piece, slot.args[3].wrapping_add(slot.done), 0, 0];
+    Ok(())
+}
+
+/// A message whose buffers are too large: one buffer of ours, and a header of ours around it.
+fn message(engine: &'static Engine, slot: &mut Slot, plan: Plan, file: File) -> Result<(), isize> {
+    let at = slot.args[1];
+    let mut header = [0u8; 56];
+    if !program::peek(engine, at, &mut header) {
+        return Err(EFAULT);
+    }
+    for (word, bytes) in slot.scratch.iter_mut().zip(header.chunks_exact(8)) {
+        *word = bytes.try_into().map_or(0, usize::from_ne_bytes);
+    }
+    let [name, name_len, iov, iov_len, control, control_len, ..] = slot.scratch;
+    let mut claims = Claims::new(engine, &mut slot.pins);
+    claims.claim(1, name, name_len & 0xffff, plan.access);
+    claims.claim(1, control, control_len.min(1 << 20), plan.access);
+    slot.kind = Kind::Bounce;
+    slot.once = true;
+    slot.total = vector_total(engine, iov, iov_len);
+    let len = slot.total.min(if file == File::Stream { BOUNCE } else { LARGEST });
+    if !slot.borrow(len) {
+        return Err(-(libc::ENOBUFS as isize));
+    }
+    slot.piece = len;
+    if plan.access == Access::Read {
+        slot.piece = spread(engine, (iov, iov_len), 0, slot.temporary.0, len, false);
+    }
+    // The vector follows the header: words 8 and 9. The program's own is remembered behind it.
+    slot.scratch[8] = slot.temporary.0;
+    slot.scratch[9] = slot.piece;
+    (slot.scratch[10], slot.scratch[11]) = (iov, iov_len);
+    slot.scratch[2] = slot.scratch.as_ptr() as usize + 64;
+    slot.scratch[3] = 1;
+    slot.now[1] = slot.scratch.as_ptr() as usize;
+    Ok(())
+}
+
+/// A call has returned: its result for the program, or `None` when it goes on with another piece.
+pub fn advance(engine: &'static Engine, slot: &mut Slot, result: isize) -> Option<isize> {
+    match slot.kind {
+        Kind::Plain => return Some(result),
+        Kind::Retry => {
+            slot.done += 1;
+            if result != EFAULT || slot.done > 1000 {
+                return Some(result);
+            }
+            touch(engine, slot.args[0]);
+            return None;
+        }
+        Kind::Stand => {
+            if result >= 0 && slot.once {
+                let is_transfer = plan(slot.number).is_some();
+                let len = if is_transfer { slot.total.min(result as usize) } else { slot.total };
+                let address = slot.args.get(slot.piece).copied().unwrap_or(0);
+                program::copy(engine, slot.temporary.0, address, len, true);
+            }
+            return Some(result);
+        }
+        Kind::Pieces | Kind::Bounce => {}
+    }
+    let Some(plan) = plan(slot.number) else {
+        return Some(result);
+    };
+    if result < 0 {
+        return Some(if slot.done > 0 { slot.done as isize } else { result });
+    }
+    let got = (result as usize).min(slot.piece);
+    if slot.kind == Kind::Bounce && plan.access == Access::Write {
+        let vector = match plan.layout {
+            Layout::Message => (slot.scratch[10], slot.scratch[11]),
+            _ => (slot.args[plan.arg], slot.args[plan.arg + 1]),
+        };
+        spread(engine, vector, slot.done, slot.temporary.0, got, true);
+    }
+    if plan.layout == Layout::Message {
+        if plan.access == Access::Write {
+            // What the kernel tells in the header: the lengths of the name and of the control data, flags.
+            program::poke(engine, slot.args[1] + 8, &(slot.scratch[1] as u32).to_ne_bytes());
+            program::poke(engine, slot.args[1] + 40, &slot.scratch[5].to_ne_bytes());
+            program::poke(engine, slot.args[1] + 48, &(slot.scratch[6] as u32).to_ne_bytes());
+        }
+        return Some(result);
+    }
+    slot.done += got;
+    if got < slot.piece || slot.done >= slot.total || slot.once {
+        return Some(slot.done as isize);
+    }
+    let next = if slot.kind == Kind::Pieces { next_piece(engine, slot, plan) } else { next_bounce(engine, slot, plan) };
+    next.is_err().then_some(slot.done as isize)
+}
+
+/// Makes the word at `address` resident.
+pub fn touch(engine: &'static Engine, address: usize) {
+    let pinned = engine.pin(address, 4, Access::Read, true);
+    engine.unpin(address, pinned);
+}

@@ -1,0 +1,129 @@
+//! A proof by linking: what runs below the fault handler cannot panic.
+//!
+//! This program holds everything that may run there, and a panic handler that calls a function that
+//! exists nowhere. The release profile optimises the whole program as one, the linker drops what is
+//! not reachable, and so `cargo build -p proof --release` succeeds exactly if no call of the panic
+//! handler is left. The program is never run: its arguments only keep the compiler from knowing
+//! what it will find.
+//!
+//! Two things this does not say: arithmetic that overflows wraps in the release profile, and the
+//! development profile, which panics there, proves nothing (its panic handler links).
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use vmcore::engine::Engine;
+use vmcore::heap::{Ground, Heap};
+use vmcore::policy::POLICIES;
+use vmcore::region::Place;
+use vmcore::regions::collect;
+use vmcore::trace::Access;
+
+#[cfg(not(debug_assertions))]
+unsafe extern "C" {
+    fn vmcore_can_panic_below_the_fault_handler() -> !;
+}
+
+#[panic_handler]
+fn panicked(_info: &core::panic::PanicInfo<'_>) -> ! {
+    #[cfg(not(debug_assertions))]
+    // SAFETY: there is no such function; if this links, it is never called.
+    unsafe {
+        vmcore_can_panic_below_the_fault_handler()
+    }
+    #[cfg(debug_assertions)]
+    loop {}
+}
+
+/// What the compiler cannot know.
+#[repr(C)]
+struct Unknown {
+    engine: &'static Engine,
+    place: Place,
+    other: Place,
+    address: usize,
+    len: usize,
+    flag: bool,
+    access: Access,
+    number: u32,
+}
+
+/// The SIGSEGV handler's part, with every policy behind `Engine`'s `dyn Policy`.
+fn fault(u: &Unknown) {
+    black_box(POLICIES);
+    black_box(u.engine.fault(u.address, u.access, u.flag));
+}
+
+/// What the system-call doors do before and after a call.
+fn system_calls(u: &Unknown) {
+    black_box(u.engine.pin(u.address, u.len, u.access, u.flag));
+    u.engine.unpin(u.address, u.len);
+    black_box(u.engine.block_around(u.address));
+    black_box(u.engine.is_block_page(u.address));
+    black_box(u.engine.usage());
+    u.engine.trace.flush();
+}
+
+/// malloc's and free's slow paths: promises and releases, regions, moving pages.
+fn blocks(u: &Unknown) {
+    let n = u.len as u64;
+    let at = u.address as u64;
+    black_box(u.place.promise(at, n, u.flag));
+    u.place.release(at, n);
+    black_box(u.place.back(at, n, u.flag));
+    u.engine.move_pages(&u.place, at, &u.other, n, u.number.into());
+    if let Some(place) = u.engine.acquire_region(u.number) {
+        u.engine.abandon_region(&place);
+    }
+    u.engine.collect_everywhere(Some(u.place.region));
+    black_box(u.engine.back_freed(&u.place, at));
+    u.engine.collect_abandoned(&u.place);
+    black_box(u.engine.shared_allocate(u.len));
+    black_box(u.engine.shared_size(u.address).is_ok());
+    black_box(u.engine.shared_free(u.address).is_ok());
+}
+
+/// The heap, on its real ground.
+fn heap(u: &Unknown) {
+    let (place, n, start) = (&u.place, u.len as u64, u.address as u64);
+    u.engine.with_closed(place, u.flag, |heap| {
+        black_box(heap.allocate_at_hand(place, n).is_some());
+        black_box(heap.allocate(place, n, u.number.into(), u.flag).is_ok());
+        black_box(heap.resize(place, start, n, u.number.into()));
+        black_box(heap.free(place, start).is_ok());
+        black_box(collect(place, heap));
+        heap.flush(place);
+    });
+    black_box(Heap::free_from_afar(place, start).is_ok());
+    black_box(Heap::measure(place, start).is_ok());
+}
+
+/// fork, in the parent and in the child.
+fn fork(u: &Unknown) {
+    if let Ok(snapshot) = u.engine.snapshot(Some(u.place.region)) {
+        if u.flag {
+            snapshot.parent();
+        } else {
+            // SAFETY: never run.
+            black_box(unsafe { snapshot.child(Some(u.place.region)) }.is_ok());
+        }
+    }
+}
+
+/// Reached by the linker only.
+///
+/// # Safety
+/// Not to be run: `unknown` would have to point to an [`Unknown`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn main(count: i32, unknown: *const *const u8) -> i32 {
+    // SAFETY: never run.
+    let u = unsafe { &*unknown.cast::<Unknown>() };
+    match count {
+        0 => fault(u),
+        1 => system_calls(u),
+        2 => blocks(u),
+        3 => heap(u),
+        _ => fork(u),
+    }
+    0
+}
