@@ -9,35 +9,61 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 // Pure rooms: no unsafe code, no system calls. Tests, simulators and production run the same code.
-pub mod units;
+// Blank lines keep rustfmt from sorting the list.
+
+// Settings, and what is counted.
 pub mod policy;
+pub mod units;
+
 pub mod config;
+
 pub mod stats;
 pub mod trace;
+
+// Which frame, which slot.
 pub mod bitmap;
+
 pub mod frames;
 pub mod swap_map;
+
+// Where a page is, and what a touch of it asks for.
 pub mod pte;
+
 pub mod fault;
-pub mod heap;
 pub mod page_table;
 
+// Which bytes belong to which block.
+pub mod heap;
+
 // Rooms with mechanism: system calls, shared state, unsafe code.
+
 pub mod sys;
-pub mod report;
+
 pub mod lock;
+pub mod report;
+
 pub mod gate;
+
+// What pages lie in, and where.
 pub mod arena;
+pub mod span;
 pub mod swap_file;
 pub mod trace_log;
-pub mod span;
-pub mod region;
+
+// The parts put together: the engine, one region, all regions.
 pub mod engine;
+pub mod region;
 pub mod regions;
+
+// How a page is promised, leaves, comes, stays, and moves.
 pub mod promise;
 pub mod reclaim;
+
 pub mod pager;
 pub mod pin;
+
 pub mod moving;
-pub mod shared_region;
+
+// What is not paged, and what is copied.
 pub mod fork;
+pub mod shared_region;

@@ -21,16 +21,25 @@ mod threads;
 
 use vmcore::report::say;
 
+// The libc crate links the C library only for those who use it without std, and another member of the
+// workspace uses it with std.
+#[link(name = "c")]
+unsafe extern "C" {}
+
 // A hint only: most programs allocate before constructors run.
 #[ctor::ctor]
 fn begin() {
     engine::get_or_make();
 }
 
-#[ctor::dtor]
-fn end() {
+extern "C" fn end() {
     statistics::finish();
 }
+
+// Not through atexit, as `ctor::dtor` would: that is no function of the shared C library.
+#[used]
+#[link_section = ".fini_array"]
+static END: extern "C" fn() = end;
 
 /// A panic here is a bug of ours: say so, and end the program before it goes on with wrong memory.
 #[panic_handler]

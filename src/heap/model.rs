@@ -9,7 +9,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
-const PAGES: u64 = 320;
+/// Not a multiple of a group.
+const PAGES: u64 = 300;
 
 struct Simulated {
     groups: Vec<Group>,

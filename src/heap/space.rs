@@ -43,8 +43,12 @@ fn words_of_page(ground: &impl Ground) -> u64 {
     (1 << ground.page_shift()) / PER_WORD
 }
 
-/// The free runs of a page, measured now if need be.
+/// The free runs of a page, measured now if need be. The last group may have more pages than the
+/// region: those are never free.
 pub fn page_runs(ground: &impl Ground, number: u64, page: &Page) -> FreeRuns {
+    if number >= ground.pages() {
+        return FreeRuns::default();
+    }
     match page.usage() {
         Usage::Free => FreeRuns::all(1 << ground.page_shift()),
         Usage::Large { .. } | Usage::Tail { .. } => FreeRuns::default(),

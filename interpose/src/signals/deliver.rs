@@ -123,7 +123,8 @@ pub unsafe fn perform(action: &Action, info: &Info, context: &mut Context) {
     }
 }
 
-fn is_own_stack(thread: &Thread, at: usize) -> bool {
+/// Whether `at` lies in the alternate stack that we gave to the thread.
+pub fn is_own_stack(thread: &Thread, at: usize) -> bool {
     (thread.stack()..thread.stack() + STACK).contains(&at)
 }
 

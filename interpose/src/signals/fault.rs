@@ -1,10 +1,11 @@
 //! The fault handler, and what becomes of a signal of ours that is the program's after all: its
 //! handler, or the death that it would have died.
 
-use super::frame::Context;
+use super::frame::{register, Context};
 use super::kernel::{self, Info};
-use super::{actions, deliver, masks};
-use crate::{engine, thread};
+use super::{actions, deliver, masks, OURS};
+use crate::engine;
+use crate::thread::{self, Thread};
 use core::ffi::{c_int, c_void};
 use vmcore::pager::Outcome;
 use vmcore::sys::thread::SignalSet;
@@ -26,7 +27,8 @@ unsafe extern "C" fn on_fault(_signal: c_int, info: *mut libc::siginfo_t, contex
         if let Some(engine) = engine::get().filter(|engine| engine.is_ours(address)) {
             let access = if context.is_store() { Access::Write } else { Access::Read };
             match engine.fault(address, access, true) {
-                Outcome::Resolved => return,
+                Outcome::Resolved if !is_futile(address, context) => return,
+                Outcome::Resolved => {}
                 Outcome::Stray => {}
                 // SAFETY: as this handler was called.
                 Outcome::Lost => return unsafe { force(&kernel::info(libc::SIGBUS, libc::BUS_ADRERR, address), context, false) },
@@ -35,6 +37,21 @@ unsafe extern "C" fn on_fault(_signal: c_int, info: *mut libc::siginfo_t, contex
     }
     // SAFETY: as this handler was called.
     unsafe { forward_words(info, context) };
+}
+
+/// So many equal faults in a row are none that a page in memory cures: the program has closed the
+/// page itself with mprotect, or executes data.
+const MOST_EQUAL: u32 = 1000;
+
+fn is_futile(address: usize, context: &Context) -> bool {
+    let Some(thread) = thread::current() else {
+        return false;
+    };
+    let fault = (address, context.registers[register::RIP]);
+    let (last, equal) = thread.signals.last_fault.get();
+    let equal = if last == fault { equal + 1 } else { 0 };
+    thread.signals.last_fault.set((fault, equal % MOST_EQUAL));
+    equal >= MOST_EQUAL
 }
 
 /// A signal of ours that its handler cannot use goes to the program as the kernel would have
@@ -59,8 +76,21 @@ unsafe fn forward_words(info: &Info, context: &mut Context) {
         // SAFETY: the caller's promise.
         return unsafe { force(info, context, repeats) };
     }
+    let thread = thread::current();
+    let sp = context.registers[register::RSP] as usize;
+    if let Some(thread) = thread.filter(|thread| deliver::is_own_stack(thread, sp)) {
+        return put_off(thread, info, context);
+    }
+    if let Some(thread) = thread.filter(|_| *info == reminder()) {
+        let now = SignalSet(!thread.signals.blocked.get());
+        while let Some(kept) = masks::take_kept(&thread.signals, now) {
+            // SAFETY: the caller's promise.
+            unsafe { forward_words(&kept, context) };
+        }
+        return;
+    }
     let action = actions::meant(signal);
-    let state = thread::current().map(|thread| &thread.signals);
+    let state = thread.map(|thread| &thread.signals);
     if state.is_some_and(|state| masks::interrupted(state, context).has(signal)) {
         if let Some(state) = state.filter(|_| action.handler != libc::SIG_IGN) {
             masks::keep(state, info);
@@ -72,6 +102,26 @@ unsafe fn forward_words(info: &Info, context: &mut Context) {
     } else if action.handler == libc::SIG_DFL {
         die(info, context, false);
     }
+}
+
+/// A signal that was sent has interrupted a handler of ours, which must come to its end first.
+fn put_off(thread: &Thread, info: &Info, context: &mut Context) {
+    if context.mask.has(libc::SIGSYS) {
+        // The system-call guard's, which needs SIGSEGV itself: SIGSYS comes right after it.
+        masks::keep(&thread.signals, info);
+        kernel::send_again(&reminder());
+    } else {
+        // The entry: it needs neither of our signals, and unblocks them when it returns.
+        context.mask = SignalSet(context.mask.0 | OURS);
+        kernel::send_again(info);
+    }
+}
+
+/// A SIGSYS that says: there is a signal to deliver that was put off.
+fn reminder() -> Info {
+    let mut words = kernel::info(libc::SIGSYS, libc::SI_QUEUE, 0);
+    words[3] = deliver::entry() as u64;
+    words
 }
 
 /// A signal that cannot be ignored or put off: the handler, else death.

@@ -8,6 +8,7 @@ use super::{kernel, masks, OURS};
 use crate::{next, thread};
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::Ordering;
 
 /// The note on `blocked` of ours beside the kernel's mask.
 const fn note(mask: u64, blocked: u64) -> u64 {
@@ -37,13 +38,18 @@ unsafe fn save(at: *mut u64) {
 unsafe fn load(mask: *mut u64, at: *const u64) {
     // SAFETY: the caller's promise.
     let (set, noted) = unsafe { (mask.read_unaligned(), at.read_unaligned()) };
-    let is_good = noted == note(set, noted & OURS);
+    let is_good = noted == note(set & !OURS, noted & OURS);
     let blocked = set & OURS | if is_good { noted & OURS } else { 0 };
-    if set & OURS != 0 {
+    let thread = thread::current();
+    // Relaxed: the thread's own calls. A trapped call takes the whole mask from the set; the kernel
+    // must not find our signals in it.
+    let trapped = thread.is_some_and(|thread| thread.selector.load(Ordering::Relaxed) != 0);
+    let wanted = if trapped { set | blocked } else { set & !OURS };
+    if wanted != set {
         // SAFETY: the caller's promise.
-        unsafe { mask.write_unaligned(set & !OURS) };
+        unsafe { mask.write_unaligned(wanted) };
     }
-    if let Some(thread) = thread::current() {
+    if let Some(thread) = thread {
         masks::set_ours(&thread.signals, blocked);
     }
 }

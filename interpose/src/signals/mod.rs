@@ -47,6 +47,8 @@ pub struct ThreadState {
     pub alternate: Cell<stack::Alternate>,
     /// Signals of [`OURS`] that were sent while the program blocked them; all zero for none.
     pub pending: [Cell<kernel::Info>; 2],
+    /// The last fault (where, and by which instruction), and how many equal ones came before it.
+    pub last_fault: Cell<((usize, u64), u32)>,
 }
 
 static READY: AtomicBool = AtomicBool::new(false);

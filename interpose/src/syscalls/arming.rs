@@ -6,12 +6,11 @@
 //! from user mode. A trap while SIGSYS is blocked would kill, and libc blocks every signal for short
 //! moments: those pass first.
 
-use super::dispatch::OURS;
 use super::program::Claims;
 use super::shapes::{walk, Shape};
 use super::slots::Slot;
 use super::{own_text, special, table, ARMED, REFUSED};
-use crate::signals::kernel;
+use crate::signals::{kernel, OURS};
 use crate::thread::{self, Thread};
 use core::ffi::CStr;
 use core::fmt::Write;
@@ -76,15 +75,19 @@ fn clear_mask(signal: i32) {
     }
 }
 
-/// SIGSYS that is no trap: the arming thread asks whether we are in user mode. We are.
-pub fn answer() {
-    if let Some(thread) = thread::current().filter(|_| ARMED.load(Ordering::SeqCst)) {
-        if thread.guard.dispatched.load(Ordering::Relaxed) {
-            thread.selector.store(1, Ordering::SeqCst);
-        }
-        // Release: pairs with the acquire in `guard`.
-        thread.guard.answers.fetch_add(1, Ordering::Release);
+/// SIGSYS that is no trap: if the arming thread asks whether we are in user mode, we are. False if
+/// nobody asks.
+pub fn answer() -> bool {
+    let asked = |thread: &&Thread| thread.guard.asked.swap(false, Ordering::AcqRel);
+    let Some(thread) = thread::current().filter(asked) else {
+        return false;
+    };
+    if thread.guard.dispatched.load(Ordering::Relaxed) {
+        thread.selector.store(1, Ordering::SeqCst);
     }
+    // Release: pairs with the acquire in `guard`.
+    thread.guard.answers.fetch_add(1, Ordering::Release);
+    true
 }
 
 /// Where a thread is.
@@ -116,6 +119,8 @@ fn guard(engine: &'static Engine, thread: &'static Thread) {
                 }
             }
             Place::Running if look >= LOOKS && !asked && blocked(tid) & 1 << (libc::SIGSYS - 1) == 0 => {
+                // Release: pairs with `answer`.
+                thread.guard.asked.store(true, Ordering::Release);
                 let args = [threads::process_id() as usize, tid as usize, libc::SIGSYS as usize, 0, 0, 0];
                 // SAFETY: no pointers; our handler is in place.
                 asked = unsafe { sys::call(libc::SYS_tgkill, args) == 0 };

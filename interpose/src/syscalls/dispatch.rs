@@ -7,7 +7,7 @@ use super::slots::{Kind, Slot};
 use super::table::{self, Way};
 use super::transfer::{self, File};
 use super::{gadget, special};
-use crate::signals::kernel::{self, Action};
+use crate::signals::{fault, kernel};
 use crate::thread::{self, Thread};
 use core::ffi::{c_int, c_void};
 use vmcore::engine::Engine;
@@ -16,11 +16,7 @@ use vmcore::sys::{self, Result};
 
 /// The kernel's `si_code` of a trapped call.
 const SYS_USER_DISPATCH: c_int = 2;
-const SA_RESTORER: u64 = 0x0400_0000;
 const EAGAIN: isize = -(libc::EAGAIN as isize);
-
-/// Signals that the program never gets to block: our faults, and our traps.
-pub const OURS: u64 = 1 << (libc::SIGSEGV - 1) | 1 << (libc::SIGSYS - 1);
 
 /// The context that a signal interrupted.
 pub struct Context(*mut libc::ucontext_t);
@@ -79,23 +75,20 @@ const ARGS: [c_int; 6] = [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG
 
 /// Installs the handler. Signals are blocked while it runs, except faults: it touches program memory.
 pub fn install() -> Result<()> {
-    let action = Action {
-        handler: trapped as *const () as usize,
-        flags: (libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART) as u64 | SA_RESTORER,
-        restorer: kernel::restorer(),
-        mask: SignalSet::ALL.without(libc::SIGSEGV),
-    };
     // SAFETY: the handler makes raw calls only and takes no lock that its thread may hold.
-    unsafe { kernel::set_action(libc::SIGSYS, Some(&action)).map(|_| ()) }
+    unsafe { kernel::install(libc::SIGSYS, trapped, SignalSet::ALL.without(libc::SIGSEGV)).map(|_| ()) }
 }
 
 unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let mut context = Context(context.cast());
     // SAFETY: the kernel's record.
     if unsafe { (*info).si_code } != SYS_USER_DISPATCH {
-        super::arming::answer();
+        if !super::arming::answer() {
+            // SAFETY: the handler's own arguments, at its end.
+            unsafe { fault::forward(info, context) };
+        }
         return;
     }
+    let mut context = Context(context.cast());
     let number = context.rax() as u32 as usize;
     let guarded = thread::current().zip(crate::engine::get());
     let Some((thread, engine)) = guarded else {

@@ -42,6 +42,8 @@ pub struct ThreadState {
     in_flight: AtomicPtr<slots::Slot>,
     /// The thread's control block: the kernel writes to it when the thread ends.
     control_block: AtomicUsize,
+    /// The arming thread wants an answer.
+    asked: AtomicBool,
     /// How often the thread has answered the arming thread.
     answers: AtomicU32,
     /// Whether dispatch is on.
@@ -128,6 +130,7 @@ pub fn enter_thread(thread: &'static Thread) {
     let control_block: usize;
     // SAFETY: the x86-64 ABI: the word at fs:0 is its own address.
     unsafe { core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) control_block, options(readonly, nostack)) };
+    guard.asked.store(false, Ordering::Relaxed);
     guard.control_block.store(control_block, Ordering::Release);
     thread.selector.store(0, Ordering::SeqCst);
     if REFUSED.load(Ordering::Relaxed) || !dispatch_on(thread) {

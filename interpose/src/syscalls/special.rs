@@ -1,15 +1,15 @@
 //! Calls that change what the guard stands on: signal masks and actions, futexes, structures that the
 //! kernel keeps writing to, the end of a thread.
 
-use super::dispatch::{Context, OURS};
+use super::dispatch::Context;
 use super::program::{self, Claims};
 use super::shapes::{walk, Memory, Shape};
 use super::slots::{Kind, Pins, Slot};
 use super::table::Way;
 use super::{children, transfer};
-use crate::signals::kernel;
-use crate::thread::{self, Thread};
-use core::sync::atomic::Ordering;
+use crate::signals::kernel::{self, Action};
+use crate::signals::{actions, masks, stack, OURS};
+use crate::thread::Thread;
 use vmcore::engine::Engine;
 use vmcore::sys;
 use vmcore::trace::Access;
@@ -33,8 +33,8 @@ pub const CONTROL_BLOCK: usize = 2304;
 pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Context, slot: &mut Slot) -> Verdict {
     let [a, b, c, d, e, f] = slot.args;
     match slot.number {
-        13 => action(engine, slot),
-        14 => Verdict::Done(mask(engine, context, [a, b, c, d])),
+        13 => Verdict::Done(action(engine, [a, b, c, d])),
+        14 => Verdict::Done(mask(thread, engine, context, [a, b, c, d])),
         15 => go_back(engine, context, slot),
         // The sets that a call waits with, or waits for, never hold our signals.
         128 | 130 => without_ours(engine, slot, 0, a, Way::Waits),
@@ -42,7 +42,7 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
         281 | 441 => without_ours(engine, slot, 4, e, Way::Waits),
         282 | 289 => without_ours(engine, slot, 1, b, Way::Soon),
         270 => mask_pair(engine, slot, f),
-        131 => Verdict::Done(alternate_stack(thread, engine, context, [a, b])),
+        131 => Verdict::Done(alternate_stack(engine, context, [a, b])),
         56 | 57 | 58 | 435 => children::begin(thread, engine, context, slot),
         60 => {
             if let Some(slots) = thread.guard.slots() {
@@ -115,35 +115,43 @@ fn mask_pair(engine: &'static Engine, slot: &mut Slot, at: usize) -> Verdict {
     Verdict::Go(Way::Waits)
 }
 
-/// rt_sigaction: our signals keep our handlers, and no handler blocks them.
-fn action(engine: &'static Engine, slot: &mut Slot) -> Verdict {
-    let [signal, new, old, ..] = slot.args;
-    if signal == libc::SIGSEGV as usize || signal == libc::SIGSYS as usize {
-        if old != 0 && !program::poke(engine, old, &[0; 32]) {
-            return Verdict::Done(EFAULT);
-        }
-        return Verdict::Done(0);
-    }
-    if new != 0 {
-        let mut bytes = [0u8; 32];
-        if !program::peek(engine, new, &mut bytes) {
-            return Verdict::Done(EFAULT);
-        }
-        for (word, bytes) in slot.scratch.iter_mut().zip(bytes.chunks_exact(8)) {
-            *word = bytes.try_into().map_or(0, usize::from_ne_bytes);
-        }
-        slot.scratch[3] &= !(OURS as usize);
-        slot.now[1] = slot.scratch.as_ptr() as usize;
-    }
-    Verdict::Go(Way::Soon)
+/// Reads a structure from program memory.
+fn get<T: Copy>(engine: &'static Engine, at: usize) -> Option<T> {
+    let mut value = core::mem::MaybeUninit::<T>::zeroed();
+    let (ours, len) = (value.as_mut_ptr() as usize, size_of::<T>());
+    // SAFETY: filled with the program's bytes; used for structures of plain numbers only.
+    (program::copy(engine, ours, at, len, false) == len).then(|| unsafe { value.assume_init() })
 }
 
-/// rt_sigprocmask: the mask is the interrupted context's, which comes into force when we return.
-fn mask(engine: &'static Engine, context: &mut Context, [how, set, old, size]: [usize; 4]) -> isize {
+/// Writes a structure to program memory.
+fn put<T: Copy>(engine: &'static Engine, at: usize, value: &T) -> bool {
+    program::copy(engine, core::ptr::from_ref(value) as usize, at, size_of::<T>(), true) == size_of::<T>()
+}
+
+/// rt_sigaction: as the door of the same name.
+fn action(engine: &'static Engine, [signal, new, old, size]: [usize; 4]) -> isize {
     if size != 8 {
         return EINVAL;
     }
-    let before = context.mask();
+    let wanted: Option<Action> = if new == 0 { None } else { get(engine, new) };
+    if new != 0 && wanted.is_none() {
+        return EFAULT;
+    }
+    match actions::change(signal as i32, wanted.as_ref()) {
+        Ok(before) if old == 0 || put(engine, old, &before) => 0,
+        Ok(_) => EFAULT,
+        Err(error) => -(error.0 as isize),
+    }
+}
+
+/// rt_sigprocmask: the mask is the interrupted context's, which comes into force when we return, and
+/// what is noted of our signals.
+fn mask(thread: &'static Thread, engine: &'static Engine, context: &mut Context, [how, set, old, size]: [usize; 4]) -> isize {
+    if size != 8 {
+        return EINVAL;
+    }
+    let state = &thread.signals;
+    let before = context.mask() | state.blocked.get();
     if set != 0 {
         let Some(set) = word(engine, set) else {
             return EFAULT;
@@ -156,8 +164,9 @@ fn mask(engine: &'static Engine, context: &mut Context, [how, set, old, size]: [
         };
         let never = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
         context.set_mask(after & !OURS & !never);
+        masks::set_ours(state, after);
     }
-    if old != 0 && !program::poke(engine, old, &before.to_ne_bytes()) {
+    if old != 0 && !put(engine, old, &before) {
         return EFAULT;
     }
     0
@@ -189,23 +198,18 @@ fn go_back(engine: &'static Engine, context: &mut Context, slot: &mut Slot) -> V
     Verdict::Left
 }
 
-/// sigaltstack by a raw call: the alternate stack of the thread is ours, and the program's own one is
-/// known to the wrapper only.
-fn alternate_stack(thread: &'static Thread, engine: &'static Engine, context: &Context, [new, old]: [usize; 2]) -> isize {
-    let (base, size) = (thread.stack(), thread::STACK);
-    let inside = context.rsp().wrapping_sub(base) < size;
-    if new != 0 && inside {
-        return -(libc::EPERM as isize);
+/// sigaltstack: as the door of the same name.
+fn alternate_stack(engine: &'static Engine, context: &Context, [new, old]: [usize; 2]) -> isize {
+    let wanted: Option<libc::stack_t> = if new == 0 { None } else { get(engine, new) };
+    if new != 0 && wanted.is_none() {
+        return EFAULT;
     }
-    if old != 0 {
-        let answer = if inside { [base, libc::SS_ONSTACK as usize, size] } else { [0, libc::SS_DISABLE as usize, 0] };
-        for (i, word) in answer.iter().enumerate() {
-            if !program::poke(engine, old + i * 8, &word.to_ne_bytes()) {
-                return EFAULT;
-            }
-        }
+    // SAFETY: the program's own stack.
+    match unsafe { stack::change(wanted.as_ref(), context.rsp()) } {
+        Ok(before) if old == 0 || put(engine, old, &before) => 0,
+        Ok(_) => EFAULT,
+        Err(error) => -(error.0 as isize),
     }
-    0
 }
 
 /// vmsplice gives pages to a pipe, and ours do not stay: they are copied instead.
@@ -225,74 +229,56 @@ fn splice_memory(engine: &'static Engine, slot: &mut Slot) -> Verdict {
     Verdict::Go(Way::Waits)
 }
 
-/// futex: a word of ours is private to the process, whatever the caller says. The kernel would key a
-/// shared one by its frame, and lose the waiters when the page moves.
+/// futex. A private word is known to the kernel by its address, so nothing is pinned while a thread
+/// sleeps on it: an absent word is noticed before. A shared one is known by its frame: it stays there
+/// as long as anybody sleeps.
 fn futex(engine: &'static Engine, slot: &mut Slot) -> Verdict {
-    const PRIVATE: usize = libc::FUTEX_PRIVATE_FLAG as usize;
-    let [word, operation, count, time, second, _] = slot.args;
-    let command = operation & 0x7f;
-    let ours = engine.is_ours(word);
-    // The kernel itself wakes who waits for the end of a thread, and as a shared word; it is pinned.
-    let private = ours && operation & PRIVATE == 0 && !is_control_block(word);
-    if private {
-        slot.now[1] |= PRIVATE;
-        slot.finish = true;
-    }
-    let waits = matches!(command, 0 | 6 | 9 | 11 | 13);
+    let [word, operation, _, time, second, _] = slot.args;
+    let private = operation & libc::FUTEX_PRIVATE_FLAG as usize != 0;
+    let command = (operation & 0x7f) as i32;
+    let waits = matches!(
+        command,
+        libc::FUTEX_WAIT
+            | libc::FUTEX_WAIT_BITSET
+            | libc::FUTEX_LOCK_PI
+            | libc::FUTEX_LOCK_PI2
+            | libc::FUTEX_WAIT_REQUEUE_PI
+    );
     if waits && time != 0 && engine.is_ours(time) {
-        let mut bytes = [0; 16];
-        if !program::peek(engine, time, &mut bytes) {
+        let Some(limit) = get::<[usize; 2]>(engine, time) else {
             return Verdict::Done(EFAULT);
-        }
-        for (word, bytes) in slot.scratch.iter_mut().zip(bytes.chunks_exact(8)) {
-            *word = bytes.try_into().map_or(0, usize::from_ne_bytes);
-        }
+        };
+        [slot.scratch[0], slot.scratch[1]] = limit;
         slot.now[3] = slot.scratch.as_ptr() as usize;
         slot.finish = true;
     }
     let mut claims = Claims::new(engine, &mut slot.pins);
     match command {
-        // Nothing is pinned while a thread sleeps: an absent word is noticed before.
-        0 | 9 if ours => {
-            transfer::touch(engine, word);
-            slot.kind = Kind::Retry;
-            slot.finish = true;
-        }
-        0 | 9 => {}
-        1 | 10 if private => {
-            // Who went to sleep before the guard was armed is still known by the frame.
-            claims.claim(0, word, 4, Access::Read);
-            let shared = [word, operation, count, time, second, slot.args[5]];
-            // SAFETY: the program's own call.
-            let woken = unsafe { sys::call(libc::SYS_futex, shared) }.max(0);
-            slot.pins.release();
-            let left = count as i32 as isize - woken;
-            if left <= 0 {
-                return Verdict::Done(woken);
+        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET if private => {
+            if engine.is_ours(word) {
+                transfer::touch(engine, word);
+                slot.kind = Kind::Retry;
+                slot.finish = true;
             }
-            slot.now[2] = left as usize;
-            // SAFETY: as above.
-            let more = unsafe { sys::call(libc::SYS_futex, slot.now) };
-            return Verdict::Done(if more < 0 && woken == 0 { more } else { woken + more.max(0) });
         }
-        1 | 10 => {}
+        libc::FUTEX_WAKE | libc::FUTEX_WAKE_BITSET if private => {}
+        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET | libc::FUTEX_WAKE | libc::FUTEX_WAKE_BITSET => {
+            claims.claim(0, word, 4, Access::Read);
+        }
         _ => {
             claims.claim(0, word, 4, Access::Write);
-            if matches!(command, 3 | 4 | 5 | 11 | 12) {
+            if matches!(
+                command,
+                libc::FUTEX_REQUEUE
+                    | libc::FUTEX_CMP_REQUEUE
+                    | libc::FUTEX_WAKE_OP
+                    | libc::FUTEX_WAIT_REQUEUE_PI
+                    | libc::FUTEX_CMP_REQUEUE_PI
+            ) {
                 claims.claim(4, second, 4, Access::Write);
             }
         }
     }
-    if !slot.pins.is_empty() {
-        slot.finish = true;
-    }
+    slot.finish |= !slot.pins.is_empty();
     Verdict::Go(if waits { Way::Waits } else { Way::Soon })
-}
-
-fn is_control_block(address: usize) -> bool {
-    thread::all().any(|thread| {
-        // Relaxed: the block of a thread that runs was stored before it could be waited for.
-        let block = thread.guard.control_block.load(Ordering::Relaxed);
-        address.wrapping_sub(block) < CONTROL_BLOCK
-    })
 }
