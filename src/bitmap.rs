@@ -36,12 +36,7 @@ pub struct BitmapState {
 impl BitmapState {
     /// A map of `len` free entries, if its words are zero.
     pub const fn new(len: u32) -> Self {
-        BitmapState {
-            len,
-            used: 0,
-            peak: 0,
-            cursor: 0,
-        }
+        BitmapState { len, used: 0, peak: 0, cursor: 0 }
     }
 
     /// How many entries there are.
@@ -79,14 +74,8 @@ pub struct Bitmap<'a> {
 impl<'a> Bitmap<'a> {
     /// The map kept in `words` (at least [`words_for`] its length) and `state`.
     pub fn new(words: &'a mut [u64], state: &'a mut BitmapState) -> Self {
-        let room = u32::try_from(words.len())
-            .unwrap_or(u32::MAX)
-            .saturating_mul(BITS);
-        debug_assert!(
-            state.len <= room,
-            "{} entries in room for {room}",
-            state.len
-        );
+        let room = u32::try_from(words.len()).unwrap_or(u32::MAX).saturating_mul(BITS);
+        debug_assert!(state.len <= room, "{} entries in room for {room}", state.len);
         state.len = state.len.min(room);
         Bitmap { words, state }
     }
@@ -204,9 +193,7 @@ impl<'a> Bitmap<'a> {
 
     /// Whether the whole range exists and is of the given kind.
     fn are_all(&self, first: u32, count: u32, kind: u64) -> bool {
-        first
-            .checked_add(count)
-            .is_some_and(|end| end <= self.state.len && self.scan(first, end, !kind).is_none())
+        first.checked_add(count).is_some_and(|end| end <= self.state.len && self.scan(first, end, !kind).is_none())
     }
 }
 
@@ -345,16 +332,8 @@ mod tests {
             assert_eq!(map.take(), Some(entry));
         }
         assert!(map.give(0, 100));
-        assert_eq!(
-            map.take(),
-            Some(200),
-            "next-fit goes on, it does not go back"
-        );
-        assert_eq!(
-            map.take_run(1000),
-            Some((0, 100)),
-            "of two runs, the longer one"
-        );
+        assert_eq!(map.take(), Some(200), "next-fit goes on, it does not go back");
+        assert_eq!(map.take_run(1000), Some((0, 100)), "of two runs, the longer one");
     }
 
     #[test]
@@ -365,11 +344,7 @@ mod tests {
         assert!(map.take_at(10, 1));
         assert!(!map.take_at(5, 6), "one of them is used");
         assert_eq!(map.take_run(150), Some((11, 150)));
-        assert_eq!(
-            map.take_run(150),
-            Some((161, 89)),
-            "no run is as long: the longest"
-        );
+        assert_eq!(map.take_run(150), Some((161, 89)), "no run is as long: the longest");
         assert_eq!(map.take_run(150), Some((0, 10)));
         assert_eq!(map.take_run(150), None);
         assert!(!map.give(249, 2), "beyond the end");

@@ -52,9 +52,7 @@ impl Usage {
         match self {
             Usage::Free => 0,
             Usage::Blocks(None) => 1,
-            Usage::Blocks(Some(runs)) => {
-                2 | runs.prefix << 3 | runs.max << (3 + FIELD) | runs.suffix << (3 + 2 * FIELD)
-            }
+            Usage::Blocks(Some(runs)) => 2 | runs.prefix << 3 | runs.max << (3 + FIELD) | runs.suffix << (3 + 2 * FIELD),
             Usage::Large { pages } => 3 | pages << 3,
             Usage::Tail { back } => 4 | back << 3,
         }
@@ -94,10 +92,7 @@ impl Page {
     #[inline]
     pub fn change(&self, from: Pte, to: Pte) -> Result<(), Pte> {
         // AcqRel / Acquire: pairs with itself in other threads, and with `pte`.
-        self.pte
-            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
-            .map(|_| ())
-            .map_err(Pte)
+        self.pte.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).map(|_| ()).map_err(Pte)
     }
 
     /// Ends a transition by the holder of its token; returns the entry as it was, which tells

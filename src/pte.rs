@@ -161,14 +161,9 @@ impl Pte {
 impl fmt::Debug for Pte {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}({}", self.state(), self.index())?;
-        for (flag, letter) in [
-            (Pte::R, " R"),
-            (Pte::M, " M"),
-            (Pte::READ, " r"),
-            (Pte::WRITE, " w"),
-            (Pte::ZERO, " z"),
-            (Pte::WAITERS, " waiters"),
-        ] {
+        for (flag, letter) in
+            [(Pte::R, " R"), (Pte::M, " M"), (Pte::READ, " r"), (Pte::WRITE, " w"), (Pte::ZERO, " z"), (Pte::WAITERS, " waiters")]
+        {
             if self.has(flag) {
                 f.write_str(letter)?;
             }
@@ -198,7 +193,8 @@ mod tests {
 
     #[test]
     fn every_state_survives_a_round_trip() {
-        for state in [State::Void, State::Empty, State::Filling, State::Resident, State::Retained, State::Leaving, State::Swapped] {
+        for state in [State::Void, State::Empty, State::Filling, State::Resident, State::Retained, State::Leaving, State::Swapped]
+        {
             assert_eq!(Pte::new(State::Swapped, 7, Pte::M).to(state).state(), state);
         }
     }

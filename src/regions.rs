@@ -192,17 +192,18 @@ impl Engine {
         (page / GROUP_PAGES..groups).all(|number| {
             let group = place.group(number);
             let at = place.base + self.span().granules + number as usize * self.page();
-            group.has(Group::BITS) || self.map_bookkeeping(at) && {
-                group.mark(Group::BITS);
-                true
-            }
+            group.has(Group::BITS)
+                || (self.map_bookkeeping(at) && {
+                    group.mark(Group::BITS);
+                    true
+                })
         })
     }
 
     /// Makes room to note blocks that other threads free in the group of `page`. The caller keeps
     /// all others out of the region.
     pub fn back_freed(&'static self, place: &Place, page: u64) -> bool {
-        let pair = page / GROUP_PAGES & !1;
+        let pair = (page / GROUP_PAGES) & !1;
         let at = place.base + self.span().freed + (pair / 2) as usize * self.page();
         let done = place.group(pair).has(Group::FREED);
         if !done && !self.map_bookkeeping(at) {
@@ -215,7 +216,7 @@ impl Engine {
     /// Whether blocks in the group of `page` can be noted as freed.
     #[inline]
     pub fn can_note_freed(&self, place: &Place, page: u64) -> bool {
-        place.group(page / GROUP_PAGES & !1).has(Group::FREED)
+        place.group((page / GROUP_PAGES) & !1).has(Group::FREED)
     }
 
     /// Gives the bookkeeping page at `at` a frame for ever.

@@ -55,7 +55,7 @@ impl Engine {
         let words = SharedWords(self.arena().shared_words());
         let offset = (address - self.shared_base()) as u64;
         match granules::get(&words, offset / GRANULE) {
-            _ if offset % GRANULE != 0 => Err(NotABlock::Middle),
+            _ if !offset.is_multiple_of(GRANULE) => Err(NotABlock::Middle),
             Granule::Live => Ok(((granules::inner_after(&words, offset / GRANULE) + 1) * GRANULE) as usize),
             Granule::Inner => Err(NotABlock::Middle),
             Granule::Free | Granule::Parked => Err(NotABlock::Freed),

@@ -3,7 +3,7 @@
 use crate::report::say;
 use crate::sys::{file, Errno, Result};
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 /// The longest directory name that is accepted, with its terminating zero.
 pub const PATH_MAX: usize = 4096;
@@ -13,6 +13,7 @@ pub struct SwapFile {
     fd: AtomicI32,
     dir: [u8; PATH_MAX],
     len: u64,
+    complaints: AtomicU32,
 }
 
 impl SwapFile {
@@ -24,7 +25,7 @@ impl SwapFile {
             return None;
         }
         path.get_mut(..dir.len())?.copy_from_slice(dir);
-        Some(SwapFile { fd: AtomicI32::new(-1), dir: path, len })
+        Some(SwapFile { fd: AtomicI32::new(-1), dir: path, len, complaints: AtomicU32::new(0) })
     }
 
     /// The directory.
@@ -129,8 +130,11 @@ impl SwapFile {
         unsafe { file::write_at(fd, from, len, u64::from(slot) * len as u64) }
     }
 
-    /// Says that a transfer failed.
+    /// Says that a transfer failed: the first time, and then ever more seldom.
     pub fn complain(&self, what: &str, slot: u32, error: Errno) {
+        if !(self.complaints.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two() {
+            return;
+        }
         say(format_args!(
             "cannot {what} slot {slot} of the swap file in {}: error {}",
             self.dir().to_str().unwrap_or("VMALLOC_SWAP_DIR"),

@@ -126,10 +126,7 @@ impl Event {
         let event = columns.next()?;
         let page = optional(columns.next()?, |text| {
             let (region, page) = text.split_once(':')?;
-            Some(PageName {
-                region: region.parse().ok()?,
-                page: page.parse().ok()?,
-            })
+            Some(PageName { region: region.parse().ok()?, page: page.parse().ok()? })
         })?;
         let access = optional(columns.next()?, |text| match text {
             "r" => Some(Access::Read),
@@ -139,28 +136,11 @@ impl Event {
         let frame = optional(columns.next()?, |text| text.parse().ok())?;
         let slot = optional(columns.next()?, |text| text.parse().ok())?;
         let what = match (event.strip_prefix(EVICT), access) {
-            (Some(key), None) => What::Eviction(
-                Eviction::ALL
-                    .into_iter()
-                    .find(|kind| kind.counter().key() == key)?,
-            ),
-            (None, Some(access)) => What::Fault(
-                FaultKind::ALL
-                    .into_iter()
-                    .find(|kind| kind.counter().key() == event)?,
-                access,
-            ),
+            (Some(key), None) => What::Eviction(Eviction::ALL.into_iter().find(|kind| kind.counter().key() == key)?),
+            (None, Some(access)) => What::Fault(FaultKind::ALL.into_iter().find(|kind| kind.counter().key() == event)?, access),
             _ => return None,
         };
-        columns.next().is_none().then_some(Event {
-            seq,
-            time_us,
-            thread,
-            what,
-            page,
-            frame,
-            slot,
-        })
+        columns.next().is_none().then_some(Event { seq, time_us, thread, what, page, frame, slot })
     }
 }
 
@@ -239,32 +219,16 @@ mod tests {
             time_us: 10_423,
             thread: 0,
             what: What::Fault(FaultKind::SwapIn, Access::Write),
-            page: Some(PageName {
-                region: 0,
-                page: 12,
-            }),
+            page: Some(PageName { region: 0, page: 12 }),
             frame: Some(7),
             slot: Some(41),
         };
         assert_eq!(line(&fault), "17 10423 0 swap_in 0:12 w 7 41\n");
-        let eviction = Event {
-            what: What::Eviction(Eviction::Zero),
-            slot: None,
-            ..fault
-        };
+        let eviction = Event { what: What::Eviction(Eviction::Zero), slot: None, ..fault };
         assert_eq!(line(&eviction), "17 10423 0 evict_zero 0:12 - 7 -\n");
-        let stray = Event {
-            what: What::Fault(FaultKind::Stray, Access::Read),
-            page: None,
-            frame: None,
-            slot: None,
-            ..fault
-        };
+        let stray = Event { what: What::Fault(FaultKind::Stray, Access::Read), page: None, frame: None, slot: None, ..fault };
         assert_eq!(line(&stray), "17 10423 0 stray - r - -\n");
-        assert_eq!(
-            HEADER.split_whitespace().count(),
-            1 + line(&fault).split_whitespace().count()
-        );
+        assert_eq!(HEADER.split_whitespace().count(), 1 + line(&fault).split_whitespace().count());
     }
 
     #[test]
@@ -287,25 +251,21 @@ mod tests {
 
     fn events() -> impl Strategy<Value = Event> {
         let what = prop_oneof![
-            (0usize..6, any::<bool>()).prop_map(|(kind, write)| What::Fault(
-                FaultKind::ALL[kind],
-                if write { Access::Write } else { Access::Read }
-            )),
+            (0usize..6, any::<bool>())
+                .prop_map(|(kind, write)| What::Fault(FaultKind::ALL[kind], if write { Access::Write } else { Access::Read })),
             (0usize..3).prop_map(|kind| What::Eviction(Eviction::ALL[kind])),
         ];
         let page = proptest::option::of(any::<(u32, u32)>());
         let places = any::<(Option<u32>, Option<u32>)>();
-        (any::<(u64, u64, u32)>(), what, page, places).prop_map(
-            |((seq, time_us, thread), what, page, (frame, slot))| Event {
-                seq,
-                time_us,
-                thread,
-                what,
-                page: page.map(|(region, page)| PageName { region, page }),
-                frame,
-                slot,
-            },
-        )
+        (any::<(u64, u64, u32)>(), what, page, places).prop_map(|((seq, time_us, thread), what, page, (frame, slot))| Event {
+            seq,
+            time_us,
+            thread,
+            what,
+            page: page.map(|(region, page)| PageName { region, page }),
+            frame,
+            slot,
+        })
     }
 
     proptest! {
@@ -348,10 +308,7 @@ mod tests {
             time_us: u64::MAX,
             thread: u32::MAX,
             what: What::Fault(FaultKind::FirstTouch, Access::Write),
-            page: Some(PageName {
-                region: u32::MAX,
-                page: u32::MAX,
-            }),
+            page: Some(PageName { region: u32::MAX, page: u32::MAX }),
             frame: Some(u32::MAX),
             slot: Some(u32::MAX),
         };

@@ -27,10 +27,7 @@ pub struct TraceLog {
 impl TraceLog {
     /// No trace.
     pub const fn new() -> TraceLog {
-        TraceLog {
-            on: AtomicBool::new(false),
-            log: Lock::new(Log { fd: -1, start: 0, seq: 0, len: 0, bytes: [0; BUFFER] }),
-        }
+        TraceLog { on: AtomicBool::new(false), log: Lock::new(Log { fd: -1, start: 0, seq: 0, len: 0, bytes: [0; BUFFER] }) }
     }
 
     /// Starts to write to `fd`, which becomes the log's.

@@ -26,9 +26,7 @@ pub enum SizeError {
 /// Reads a size such as `8M`: decimal digits, then at most one suffix.
 pub fn parse_size(text: &[u8]) -> Result<u64, SizeError> {
     let (&last, rest) = text.split_last().ok_or(SizeError::Empty)?;
-    let suffix = SUFFIXES
-        .iter()
-        .find(|(letter, _)| *letter == last.to_ascii_uppercase());
+    let suffix = SUFFIXES.iter().find(|(letter, _)| *letter == last.to_ascii_uppercase());
     let (digits, shift) = match suffix {
         Some((_, shift)) => (rest, *shift),
         None => (text, 0),
@@ -38,11 +36,7 @@ pub fn parse_size(text: &[u8]) -> Result<u64, SizeError> {
     }
     digits
         .iter()
-        .try_fold(0u64, |value, digit| {
-            value
-                .checked_mul(10)?
-                .checked_add(u64::from(digit.wrapping_sub(b'0')))
-        })
+        .try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit.wrapping_sub(b'0'))))
         .and_then(|value| value.checked_mul(1 << shift))
         .ok_or(SizeError::TooLarge)
 }
@@ -64,10 +58,7 @@ pub struct HumanSize(pub u64);
 impl fmt::Display for HumanSize {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let HumanSize(size) = *self;
-        match SUFFIXES
-            .iter()
-            .find(|(_, shift)| size != 0 && size.trailing_zeros() >= *shift)
-        {
+        match SUFFIXES.iter().find(|(_, shift)| size != 0 && size.trailing_zeros() >= *shift) {
             Some((letter, shift)) => write!(out, "{}{}", size >> shift, char::from(*letter)),
             None => write!(out, "{size}"),
         }
@@ -128,14 +119,7 @@ mod tests {
 
     #[test]
     fn shows_sizes_as_short_as_exact() {
-        for (size, text) in [
-            (0, "0"),
-            (12345, "12345"),
-            (8 << 20, "8M"),
-            (24 << 20, "24M"),
-            (1536, "1536"),
-            (2048 << 10, "2M"),
-        ] {
+        for (size, text) in [(0, "0"), (12345, "12345"), (8 << 20, "8M"), (24 << 20, "24M"), (1536, "1536"), (2048 << 10, "2M")] {
             assert_eq!(HumanSize(size).to_string(), text);
         }
     }

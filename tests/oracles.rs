@@ -16,9 +16,7 @@ use vmcore::stats::{Counters, Eviction, FaultKind};
 use vmcore::trace::Access;
 
 fn read(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("test-data/oracles")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("test-data/oracles").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -26,9 +24,7 @@ fn read(name: &str) -> String {
 fn rows(table: &str) -> Vec<HashMap<&str, &str>> {
     let mut lines = table.lines();
     let names: Vec<_> = lines.next().unwrap().split(',').collect();
-    lines
-        .map(|line| names.iter().copied().zip(line.split(',')).collect())
-        .collect()
+    lines.map(|line| names.iter().copied().zip(line.split(',')).collect()).collect()
 }
 
 /// The traces by name, each read once.
@@ -90,19 +86,12 @@ fn counts_are_those_of_the_oracles() {
             "third" => "third-chance",
             name => name,
         };
-        let counters = replay(
-            traces.get(row["trace"]),
-            policy,
-            number(row, "frames") as u32,
-        );
+        let counters = replay(traces.get(row["trace"]), policy, number(row, "frames") as u32);
         let evictions = |kind: Eviction| counters.get(kind.counter());
         for (column, count) in [
             ("misses", misses(&counters)),
             ("writebacks", evictions(Eviction::Dirty)),
-            (
-                "clean_evictions",
-                evictions(Eviction::Clean) + evictions(Eviction::Zero),
-            ),
+            ("clean_evictions", evictions(Eviction::Clean) + evictions(Eviction::Zero)),
             ("swapins", faults(&counters, FaultKind::SwapIn)),
             ("ref_soft_faults", faults(&counters, FaultKind::Reference)),
             ("dirty_faults", faults(&counters, FaultKind::FirstWrite)),
@@ -123,11 +112,7 @@ fn random_is_within_its_band() {
     let table = read("random_band.csv");
     let mut traces = Traces::default();
     for row in rows(&table) {
-        let counters = replay(
-            traces.get(row["trace"]),
-            "random",
-            number(&row, "frames") as u32,
-        );
+        let counters = replay(traces.get(row["trace"]), "random", number(&row, "frames") as u32);
         let [mean, sd]: [f64; 2] = ["mean", "sd"].map(|column| row[column].parse().unwrap());
         let distance = (misses(&counters) as f64 - mean).abs();
         assert!(distance <= 5.0 * sd, "{} in {row:?}", misses(&counters));
@@ -137,9 +122,7 @@ fn random_is_within_its_band() {
 /// Belady's anomaly: with more frames, fifo faults more often.
 #[test]
 fn beladys_string_has_its_anomaly() {
-    let string: Vec<_> = [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5]
-        .map(|page| (page, Access::Read))
-        .into();
+    let string: Vec<_> = [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5].map(|page| (page, Access::Read)).into();
     assert_eq!(misses(&replay(&string, "fifo", 3)), 9);
     assert_eq!(misses(&replay(&string, "fifo", 4)), 10);
 }

@@ -109,11 +109,8 @@ fn agrees(policy: &'static dyn Policy, swap_pages: u64, threads: &[Vec<Step>]) {
     let workers: Vec<Worker> = (0..threads.len() as u32).map(|number| Worker::new(&world, number)).collect();
     world.engine.gauges.threads.store(threads.len() as u32, Ordering::Relaxed);
     let left: Vec<Vec<Block>> = std::thread::scope(|scope| {
-        let running: Vec<_> = workers
-            .iter()
-            .zip(threads)
-            .map(|(worker, steps)| scope.spawn(|| run(worker, steps, &exchange)))
-            .collect();
+        let running: Vec<_> =
+            workers.iter().zip(threads).map(|(worker, steps)| scope.spawn(|| run(worker, steps, &exchange))).collect();
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     world.check_at_rest();

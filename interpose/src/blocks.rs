@@ -196,7 +196,7 @@ pub fn free(address: usize) -> Result<(), Bad> {
     if let (Some((thread, region)), Some(engine)) = (own(), engine::get()) {
         let place = place_of(engine, region);
         let own = address.wrapping_sub(place.base) < engine.span().heap;
-        if own && address % GRANULE == 0 && region.gate.enter() {
+        if own && address.is_multiple_of(GRANULE) && region.gate.enter() {
             // SAFETY: we are the owner, inside the gate.
             let freed = unsafe { region.heap() }.free(&place, place.granule(address));
             region.gate.leave();
@@ -215,7 +215,7 @@ fn free_elsewhere(address: usize) -> Result<(), Bad> {
     let Some(place) = engine.find(address) else {
         return free_shared(engine, address);
     };
-    if address % GRANULE != 0 {
+    if !address.is_multiple_of(GRANULE) {
         return Err(Bad::Middle);
     }
     free_from_afar(engine, &place, place.granule(address), thread::current())
@@ -229,7 +229,12 @@ fn free_shared(engine: &'static Engine, address: usize) -> Result<(), Bad> {
 }
 
 /// Frees a block of a region that is not the caller's, or not at this moment.
-fn free_from_afar(engine: &'static Engine, place: &Place, start: u64, thread: Option<&'static thread::Thread>) -> Result<(), Bad> {
+fn free_from_afar(
+    engine: &'static Engine,
+    place: &Place,
+    start: u64,
+    thread: Option<&'static thread::Thread>,
+) -> Result<(), Bad> {
     let n = Heap::measure(place, start)?;
     let page = start >> place.page_shift();
     let own = thread.is_some_and(|thread| core::ptr::eq(thread.region.load(Ordering::Relaxed), place.region));
@@ -263,7 +268,7 @@ fn note_freed(engine: &'static Engine, place: &Place, start: u64) -> Result<(), 
         place.region.freed_groups.fetch_or(bit, Ordering::AcqRel);
     }
     let noted = place.region.freed_blocks.fetch_add(1, Ordering::Relaxed) + 1;
-    if noted % TIDY == 0 && place.region.owner.load(Ordering::Relaxed) == 0 {
+    if noted.is_multiple_of(TIDY) && place.region.owner.load(Ordering::Relaxed) == 0 {
         engine.collect_abandoned(place);
     }
     Ok(())
@@ -275,7 +280,7 @@ pub fn usable_size(address: usize) -> Result<usize, Bad> {
     let Some(place) = engine.find(address) else {
         return if engine.is_shared(address) { Ok(engine.shared_size(address)?) } else { Err(Bad::Foreign) };
     };
-    if address % GRANULE != 0 {
+    if !address.is_multiple_of(GRANULE) {
         return Err(Bad::Middle);
     }
     Ok(Heap::measure(&place, place.granule(address))? as usize * GRANULE)

@@ -77,7 +77,7 @@ fn read_settings() -> Config<'static> {
     let list = unsafe { environ };
     let config = if list.is_null() {
         // SAFETY: called once, by the process's only thread.
-        let room = unsafe { &mut *(&raw mut ENVIRONMENT) };
+        let room: &'static mut [u8] = unsafe { (&raw mut ENVIRONMENT).as_mut() }.map_or(&mut [], |room| room);
         let len = read_whole(c"/proc/self/environ", room);
         let entries: &'static [u8] = room.get(..len).unwrap_or(&[]);
         config::from_environment(entries.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()), &system)
@@ -174,7 +174,8 @@ fn refuse_start(config: &Config<'static>, error: StartError) -> ! {
     }
 }
 
-fn refuse(error: &ConfigError<'_>) -> ! {
+/// The program does not start because of a bad setting.
+pub fn refuse(error: &ConfigError<'_>) -> ! {
     say(format_args!("{error}"));
     exit()
 }

@@ -97,7 +97,7 @@ pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
 /// `place` must have room for a pointer.
 #[no_mangle]
 pub unsafe extern "C" fn posix_memalign(place: *mut *mut c_void, align: usize, size: usize) -> c_int {
-    if align % size_of::<usize>() != 0 || !align.is_power_of_two() {
+    if !align.is_multiple_of(size_of::<usize>()) || !align.is_power_of_two() {
         return libc::EINVAL;
     }
     match aligned(align, size) {

@@ -138,6 +138,10 @@ fn fail_if_not_copied(child: libc::pid_t) -> libc::pid_t {
 
 /// In the child: only this thread is left of all.
 fn survive(engine: &'static Engine) {
+    // The blocks of the other threads are here, so what they counted is as well.
+    for lost in thread::all().filter(|record| !thread::current().is_some_and(|own| core::ptr::eq(own, *record))) {
+        engine.counters.absorb(&lost.counters);
+    }
     // SAFETY: the child's only thread.
     unsafe { thread::survive_fork() };
     engine.gauges.threads.store(1, Ordering::Relaxed);

@@ -7,12 +7,12 @@ use crate::{engine, thread};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 use spin::Once;
-use vmcore::config::Config;
+use vmcore::config::{Config, ConfigError, Problem, Variable};
 use vmcore::engine::Engine;
 use vmcore::heap::Ground;
 use vmcore::pte::State;
 use vmcore::report::say;
-use vmcore::stats::{write_json, write_table, FrameGauges, Report, SwapGauges, ThreadReport, Totals};
+use vmcore::stats::{write_json, write_table, Counters, FrameGauges, Report, SwapGauges, ThreadReport, Totals, COUNTERS};
 use vmcore::sys::{file, thread as sys};
 
 const PATH: usize = 4096;
@@ -35,7 +35,9 @@ static THREADS: AtomicU64 = AtomicU64::new(0);
 /// Process start: notes the file names and starts the trace.
 pub fn begin(engine: &'static Engine, config: &Config<'static>) {
     if let Some(name) = config.stats.filter(|name| *name != b"-") {
-        STATS.call_once(|| Template::new(name));
+        if !STATS.call_once(|| Template::new(name)).has_place() {
+            engine::refuse(&ConfigError::bad(Variable::Stats, name, Problem::Unusable("in no directory that can be written")));
+        }
     }
     if config.stats == Some(b"-") {
         if let Ok(fd) = file::duplicate(2) {
@@ -44,18 +46,19 @@ pub fn begin(engine: &'static Engine, config: &Config<'static>) {
     }
     if let Some(name) = config.trace {
         TRACE.call_once(|| Template::new(name));
+        if !start_trace(engine) {
+            engine::refuse(&ConfigError::bad(Variable::Trace, name, Problem::Unusable("not a file that can be written")));
+        }
     }
-    start_trace(engine);
 }
 
-fn start_trace(engine: &Engine) {
-    let Some(template) = TRACE.get() else {
-        return;
-    };
-    match template.create() {
-        Some(fd) => engine.trace.start(file::out_of_the_way(fd)),
-        None => say(format_args!("cannot write the trace to {template}; there will be none")),
+/// Starts the trace; false if its file cannot be made.
+fn start_trace(engine: &Engine) -> bool {
+    let created = TRACE.get().and_then(Template::create);
+    if let Some(fd) = created {
+        engine.trace.start(file::out_of_the_way(fd));
     }
+    created.is_some()
 }
 
 /// Adds to what is allocated.
@@ -97,16 +100,22 @@ pub fn survive_fork() {
     let Some(engine) = engine::get() else {
         return;
     };
-    let before = vmcore::stats::Counters::new();
-    before.absorb(&engine.counters);
+    forget_events(&engine.counters);
     if let Some(thread) = thread::current() {
-        before.absorb(&thread.counters);
+        forget_events(&thread.counters);
     }
     // SAFETY: the child's only thread.
     unsafe { engine.trace.stop() };
     // Without %p the name is the parent's.
-    if TRACE.get().is_some_and(Template::is_per_process) {
-        start_trace(engine);
+    if TRACE.get().is_some_and(|template| template.is_per_process()) && !start_trace(engine) {
+        say(format_args!("cannot write the trace of process {}; there will be none", sys::process_id()));
+    }
+}
+
+/// Sets to zero what happened; the blocks that were handed out are there in the child as well.
+fn forget_events(counters: &Counters) {
+    for spec in COUNTERS.iter().filter(|spec| spec.group != "malloc") {
+        counters.add(spec.counter, counters.get(spec.counter).wrapping_neg());
     }
 }
 
@@ -239,6 +248,15 @@ impl Template {
 
     fn text(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(b"")
+    }
+
+    /// Whether the directory of the file is there and can be written.
+    fn has_place(&self) -> bool {
+        let text = self.text();
+        let end = text.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash.max(1));
+        let mut dir = Template { bytes: [0; PATH], len: 0 };
+        dir.push(text.get(..end).unwrap_or(b""));
+        core::ffi::CStr::from_bytes_until_nul(&dir.bytes).is_ok_and(file::can_write)
     }
 
     fn is_per_process(&self) -> bool {

@@ -89,9 +89,7 @@ fn the_table_is_in_order_and_complete() {
     }
     // Never implemented, or gone: 134 uselib, 139 sysfs, 156 _sysctl, 174 … and the like.
     let gaps = (0..335).filter(|number| table::find(*number).is_none()).collect::<Vec<_>>();
-    let gone = [
-        134, 139, 156, 174, 177, 178, 180, 181, 182, 183, 184, 185, 205, 211, 212, 214, 215, 236, 246,
-    ];
+    let gone = [134, 139, 156, 174, 177, 178, 180, 181, 182, 183, 184, 185, 205, 211, 212, 214, 215, 236, 246];
     assert_eq!(gaps, gone);
     assert!(table::find(100_000).is_none());
 }

@@ -88,6 +88,7 @@ fn heap(u: &Unknown) {
     let (place, n, start) = (&u.place, u.len as u64, u.address as u64);
     u.engine.with_closed(place, u.flag, |heap| {
         black_box(heap.allocate_at_hand(place, n).is_some());
+        black_box(heap.allocate(place, n, u.number.into(), u.flag).is_ok());
         black_box(heap.resize(place, start, n, u.number.into()));
         black_box(heap.free(place, start).is_ok());
         black_box(collect(place, heap));

@@ -40,17 +40,11 @@ fn run() -> Command {
 fn compare() -> Command {
     Command::new("compare")
         .about("Run PROGRAM natively and under every policy and arena size; one table")
-        .after_help(
-            "The exit status is 1 if any run's standard output or exit status differs from the native run's.",
-        )
-        .arg(
-            list("arenas", "SIZES", "Arena sizes, separated by commas").default_value("1M,2M,4M,8M"),
-        )
+        .after_help("The exit status is 1 if any run's standard output or exit status differs from the native run's.")
+        .arg(list("arenas", "SIZES", "Arena sizes, separated by commas").default_value("1M,2M,4M,8M"))
         .arg(list("policies", "NAMES", "Policies, separated by commas [default: all]"))
         .args(settings::flags(|flag| !VARIED_BY_COMPARE.contains(&flag)))
-        .mut_arg("swap", |arg| {
-            arg.help("Size of the swap file in every run [default: 16M + the largest arena]")
-        })
+        .mut_arg("swap", |arg| arg.help("Size of the swap file in every run [default: 16M + the largest arena]"))
         .arg(
             Arg::new("runs")
                 .long("runs")
@@ -61,25 +55,14 @@ fn compare() -> Command {
         )
         .arg(file("stdin", "The programs' standard input [default: /dev/null]"))
         .arg(file("json", "Write all results to FILE, as JSON"))
-        .arg(
-            Arg::new("markdown")
-                .long("markdown")
-                .action(ArgAction::SetTrue)
-                .help("Print the table as Markdown"),
-        )
+        .arg(Arg::new("markdown").long("markdown").action(ArgAction::SetTrue).help("Print the table as Markdown"))
         .arg(program())
 }
 
 fn report() -> Command {
     Command::new("report")
         .about("Print files that VMALLOC_STATS wrote as short tables")
-        .arg(
-            Arg::new("files")
-                .value_name("FILE.json")
-                .value_parser(value_parser!(PathBuf))
-                .num_args(1..)
-                .required(true),
-        )
+        .arg(Arg::new("files").value_name("FILE.json").value_parser(value_parser!(PathBuf)).num_args(1..).required(true))
 }
 
 /// PROGRAM and all that follows it, flags included, with or without a `--` before it.
@@ -95,19 +78,11 @@ fn program() -> Arg {
 }
 
 fn list(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .value_name(value)
-        .value_delimiter(',')
-        .help(help)
+    Arg::new(name).long(name).value_name(value).value_delimiter(',').help(help)
 }
 
 fn file(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .value_name("FILE")
-        .value_parser(value_parser!(PathBuf))
-        .help(help)
+    Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
 }
 
 #[cfg(test)]
@@ -121,16 +96,10 @@ mod tests {
 
     #[test]
     fn the_program_keeps_its_own_flags() {
-        for line in [
-            "vmalloc run --arena 4M -- sort -n --swap x",
-            "vmalloc run --arena 4M sort -n --swap x",
-        ] {
+        for line in ["vmalloc run --arena 4M -- sort -n --swap x", "vmalloc run --arena 4M sort -n --swap x"] {
             let matches = command().get_matches_from(line.split(' '));
             let (_, run) = matches.subcommand().expect("run");
-            let words: Vec<_> = run
-                .get_many::<std::ffi::OsString>("program")
-                .expect("a program")
-                .collect();
+            let words: Vec<_> = run.get_many::<std::ffi::OsString>("program").expect("a program").collect();
             assert_eq!(words, ["sort", "-n", "--swap", "x"], "{line}");
         }
     }

@@ -55,11 +55,7 @@ where
         }
     }
     Ok(Elf {
-        target: Target {
-            is_64,
-            endianness,
-            machine: header.e_machine(endianness),
-        },
+        target: Target { is_64, endianness, machine: header.e_machine(endianness) },
         is_executable: matches!(header.e_type(endianness), elf::ET_EXEC | elf::ET_DYN),
         interpreter,
     })
@@ -144,10 +140,7 @@ mod tests {
     #[test]
     fn a_static_program_has_none() {
         let file = synthetic::elf64(elf::ET_EXEC, elf::EM_X86_64, None);
-        assert_eq!(
-            parse(file.as_slice()).expect("a good file").interpreter,
-            None
-        );
+        assert_eq!(parse(file.as_slice()).expect("a good file").interpreter, None);
     }
 
     #[test]

@@ -57,24 +57,12 @@ impl Executor<'_> {
     }
 
     fn run(&self, mut command: Command) -> Result<Run> {
-        let stdin = File::open(&self.stdin)
-            .with_context(|| format!("cannot read {}", self.stdin.display()))?;
+        let stdin = File::open(&self.stdin).with_context(|| format!("cannot read {}", self.stdin.display()))?;
         let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
-        command
-            .stdin(stdin)
-            .stdout(Stdio::from(stdout.try_clone()?))
-            .stderr(Stdio::from(stderr.try_clone()?));
+        command.stdin(stdin).stdout(Stdio::from(stdout.try_clone()?)).stderr(Stdio::from(stderr.try_clone()?));
         let start = Instant::now();
-        let status = command
-            .status()
-            .map_err(|error| self.program.cannot_start(error))?;
-        Ok(Run {
-            seconds: start.elapsed().as_secs_f64(),
-            status,
-            statistics: None,
-            stdout,
-            stderr,
-        })
+        let status = command.status().map_err(|error| self.program.cannot_start(error))?;
+        Ok(Run { seconds: start.elapsed().as_secs_f64(), status, statistics: None, stdout, stderr })
     }
 }
 
@@ -142,13 +130,7 @@ mod tests {
     }
 
     fn run(status: i32, stdout: &str, stderr: &str) -> Run {
-        Run {
-            seconds: 1.0,
-            status: ExitStatus::from_raw(status),
-            statistics: None,
-            stdout: file(stdout),
-            stderr: file(stderr),
-        }
+        Run { seconds: 1.0, status: ExitStatus::from_raw(status), statistics: None, stdout: file(stdout), stderr: file(stderr) }
     }
 
     fn difference(a: &Run, b: &Run) -> Option<String> {
@@ -174,10 +156,7 @@ mod tests {
     #[test]
     fn endings_are_named() {
         let words = difference(&run(11, "", ""), &run(1 << 8, "", ""));
-        assert_eq!(
-            words.as_deref(),
-            Some("death by SIGSEGV instead of exit status 1")
-        );
+        assert_eq!(words.as_deref(), Some("death by SIGSEGV instead of exit status 1"));
     }
 
     #[test]

@@ -35,8 +35,6 @@ impl Failure {
 
 /// The exit status that belongs to an error, whatever context was put around it.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
-    let status = error
-        .downcast_ref::<Failure>()
-        .map_or(EXIT_OWN_FAILURE, Failure::status);
+    let status = error.downcast_ref::<Failure>().map_or(EXIT_OWN_FAILURE, Failure::status);
     ExitCode::from(status)
 }

@@ -37,9 +37,7 @@ impl Library {
                 installed.display()
             );
         };
-        let target = elf::read(&path)
-            .with_context(|| format!("{} is damaged", path.display()))?
-            .target;
+        let target = elf::read(&path).with_context(|| format!("{} is damaged", path.display()))?.target;
         Ok(Library { path, target })
     }
 
@@ -64,10 +62,7 @@ fn preload(library: &Path, before: Option<OsString>) -> Result<OsString> {
     let path = library.as_os_str();
     // The dynamic linker splits LD_PRELOAD here and has no way to quote.
     if path.as_bytes().iter().any(|byte| b" :".contains(byte)) {
-        bail!(
-            "{PRELOAD} cannot hold a path with a space or a colon: {}",
-            library.display()
-        );
+        bail!("{PRELOAD} cannot hold a path with a space or a colon: {}", library.display());
     }
     let mut value = path.to_os_string();
     if let Some(before) = before.filter(|before| !before.is_empty()) {
@@ -84,9 +79,7 @@ mod tests {
     #[test]
     fn the_library_goes_before_what_was_there() {
         let library = Path::new("/a/libvmalloc.so");
-        let value = |before: Option<&str>| {
-            preload(library, before.map(OsString::from)).expect("a good path")
-        };
+        let value = |before: Option<&str>| preload(library, before.map(OsString::from)).expect("a good path");
         assert_eq!(value(None), "/a/libvmalloc.so");
         assert_eq!(value(Some("")), "/a/libvmalloc.so");
         assert_eq!(value(Some("x.so y.so")), "/a/libvmalloc.so:x.so y.so");

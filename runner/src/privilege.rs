@@ -29,10 +29,7 @@ pub fn raised_by(path: &Path) -> Option<&'static str> {
     if are_ignored(path) {
         return None;
     }
-    let caller = Caller {
-        uid: getuid().as_raw(),
-        gid: getgid().as_raw(),
-    };
+    let caller = Caller { uid: getuid().as_raw(), gid: getgid().as_raw() };
     reason(marks(path)?, caller)
 }
 
@@ -71,38 +68,26 @@ fn reason(marks: Marks, caller: Caller) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    const USER: Caller = Caller {
-        uid: 1000,
-        gid: 100,
-    };
+    const USER: Caller = Caller { uid: 1000, gid: 100 };
     const ROOT: Caller = Caller { uid: 0, gid: 0 };
 
     #[test]
     fn setuid_raises_unless_it_is_me() {
-        let marks = Marks {
-            setuid_to: Some(0),
-            ..Marks::default()
-        };
+        let marks = Marks { setuid_to: Some(0), ..Marks::default() };
         assert_eq!(reason(marks, USER), Some("is setuid"));
         assert_eq!(reason(marks, ROOT), None);
     }
 
     #[test]
     fn setgid_raises_unless_it_is_my_group() {
-        let marks = Marks {
-            setgid_to: Some(100),
-            ..Marks::default()
-        };
+        let marks = Marks { setgid_to: Some(100), ..Marks::default() };
         assert_eq!(reason(marks, USER), None);
         assert_eq!(reason(marks, ROOT), Some("is setgid"));
     }
 
     #[test]
     fn capabilities_raise_for_all_but_root() {
-        let marks = Marks {
-            capabilities: true,
-            ..Marks::default()
-        };
+        let marks = Marks { capabilities: true, ..Marks::default() };
         assert_eq!(reason(marks, USER), Some("has file capabilities"));
         assert_eq!(reason(marks, ROOT), None);
     }

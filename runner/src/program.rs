@@ -33,17 +33,10 @@ pub struct Program {
 impl Program {
     /// Finds the program that the command line names.
     pub fn from_matches(matches: &ArgMatches) -> Result<Program> {
-        let mut words = matches
-            .get_many::<OsString>("program")
-            .context("PROGRAM is missing")?
-            .cloned();
+        let mut words = matches.get_many::<OsString>("program").context("PROGRAM is missing")?.cloned();
         let name = words.next().context("PROGRAM is missing")?;
         let path = find(&name).map_err(|reason| reason.about(shown(&name)))?;
-        Ok(Program {
-            name,
-            path,
-            args: words.collect(),
-        })
+        Ok(Program { name, path, args: words.collect() })
     }
 
     /// Refuses a program that a library made for `target` cannot be preloaded into.
@@ -55,16 +48,10 @@ impl Program {
             let Some(interpreter) = next else {
                 return Ok(());
             };
-            subject = format!(
-                "{}: its interpreter {}",
-                shown(&self.name),
-                shown(&interpreter)
-            );
+            subject = format!("{}: its interpreter {}", shown(&self.name), shown(&interpreter));
             path = find(&interpreter).map_err(|reason| reason.about(subject.clone()))?;
         }
-        Err(unreachable("is a script with too many interpreters")
-            .about(subject)
-            .into())
+        Err(unreachable("is a script with too many interpreters").about(subject).into())
     }
 
     /// The command that starts the program, in the environment of this process.
@@ -76,16 +63,12 @@ impl Program {
 
     /// The command line as it was given.
     pub fn words(&self) -> impl Iterator<Item = &OsStr> {
-        std::iter::once(&self.name)
-            .chain(&self.args)
-            .map(OsString::as_os_str)
+        std::iter::once(&self.name).chain(&self.args).map(OsString::as_os_str)
     }
 
     /// The error that belongs to a failed start.
     pub fn cannot_start(&self, error: std::io::Error) -> anyhow::Error {
-        unreachable(format!("cannot be started: {error}"))
-            .about(shown(&self.name))
-            .into()
+        unreachable(format!("cannot be started: {error}")).about(shown(&self.name)).into()
     }
 }
 
@@ -156,9 +139,7 @@ fn examine(path: &Path, target: Target) -> Result<Option<OsString>, Reason> {
     let elf = elf::read(path).map_err(|error| unreachable(format!("is damaged: {error}")))?;
     reachable(path, &elf, target)?;
     match privilege::raised_by(path) {
-        Some(mark) => Err(unreachable(format!(
-            "{mark}: the dynamic linker ignores LD_PRELOAD for it"
-        ))),
+        Some(mark) => Err(unreachable(format!("{mark}: the dynamic linker ignores LD_PRELOAD for it"))),
         None => Ok(None),
     }
 }
@@ -168,23 +149,17 @@ fn reachable(path: &Path, elf: &Elf, target: Target) -> Result<(), Reason> {
         return Err(unreachable("is an object file, not a program"));
     }
     if elf.target != target {
-        return Err(unreachable(format!(
-            "is a {} program, and libvmalloc.so is {target}",
-            elf.target
-        )));
+        return Err(unreachable(format!("is a {} program, and libvmalloc.so is {target}", elf.target)));
     }
     match &elf.interpreter {
         None if is_dynamic_linker(path) => Ok(()),
-        None => Err(unreachable(
-            "is statically linked: LD_PRELOAD cannot reach it",
-        )),
-        Some(linker) if file_name(linker).starts_with("ld-musl") => Err(unreachable(
-            "is linked with musl: libvmalloc.so needs glibc",
-        )),
-        Some(linker) if !linker.exists() => Err(unreachable(format!(
-            "needs the dynamic linker {}, which does not exist",
-            linker.display()
-        ))),
+        None => Err(unreachable("is statically linked: LD_PRELOAD cannot reach it")),
+        Some(linker) if file_name(linker).starts_with("ld-musl") => {
+            Err(unreachable("is linked with musl: libvmalloc.so needs glibc"))
+        }
+        Some(linker) if !linker.exists() => {
+            Err(unreachable(format!("needs the dynamic linker {}, which does not exist", linker.display())))
+        }
         Some(_) => Ok(()),
     }
 }
@@ -230,11 +205,7 @@ mod tests {
         let path = directory.path().join("program");
         std::fs::write(&path, content).expect("a file");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a mode");
-        let program = Program {
-            name: "program".into(),
-            path,
-            args: Vec::new(),
-        };
+        let program = Program { name: "program".into(), path, args: Vec::new() };
         let library = directory.path().join("library");
         std::fs::write(&library, synthetic::elf64(ET_DYN, EM_X86_64, None)).expect("a file");
         let target = elf::read(&library).expect("a good file").target;
@@ -256,36 +227,15 @@ mod tests {
         let elf64 = synthetic::elf64;
         for (content, words) in [
             (elf64(ET_EXEC, EM_X86_64, None), "statically linked"),
-            (
-                elf64(ET_DYN, EM_X86_64, Some("/lib/ld-musl-x86_64.so.1")),
-                "musl",
-            ),
-            (
-                elf64(ET_DYN, EM_X86_64, Some("/no/ld.so")),
-                "/no/ld.so, which does not exist",
-            ),
-            (
-                elf64(ET_DYN, EM_AARCH64, Some("/dev/null")),
-                "a 64-bit Arm program",
-            ),
-            (
-                synthetic::elf32(),
-                "a 32-bit x86 program, and libvmalloc.so is 64-bit x86-64",
-            ),
+            (elf64(ET_DYN, EM_X86_64, Some("/lib/ld-musl-x86_64.so.1")), "musl"),
+            (elf64(ET_DYN, EM_X86_64, Some("/no/ld.so")), "/no/ld.so, which does not exist"),
+            (elf64(ET_DYN, EM_AARCH64, Some("/dev/null")), "a 64-bit Arm program"),
+            (synthetic::elf32(), "a 32-bit x86 program, and libvmalloc.so is 64-bit x86-64"),
             (elf64(ET_REL, EM_X86_64, None), "object file"),
             (b"\x7fELF\x02".to_vec(), "damaged"),
-            (
-                b"#!/no/such/shell\n".to_vec(),
-                "its interpreter /no/such/shell does not exist",
-            ),
-            (
-                b"#!/bin/sh\r\n".to_vec(),
-                "its interpreter /bin/sh\\r does not exist",
-            ),
-            (
-                b"#!/usr/bin/env no-such-shell\n".to_vec(),
-                "no-such-shell was not found in PATH",
-            ),
+            (b"#!/no/such/shell\n".to_vec(), "its interpreter /no/such/shell does not exist"),
+            (b"#!/bin/sh\r\n".to_vec(), "its interpreter /bin/sh\\r does not exist"),
+            (b"#!/usr/bin/env no-such-shell\n".to_vec(), "no-such-shell was not found in PATH"),
         ] {
             let verdict = verdict(&content);
             assert!(verdict.contains(words), "{verdict:?} should say {words:?}");

@@ -46,11 +46,7 @@ impl Comparison {
     /// What the reader may want to know about the table: differences, and better settings.
     pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<_> = self.settings.iter().filter_map(Row::note).collect();
-        let totals: Vec<_> = self
-            .settings
-            .iter()
-            .filter_map(|row| row.statistics.as_ref())
-            .collect();
+        let totals: Vec<_> = self.settings.iter().filter_map(|row| row.statistics.as_ref()).collect();
         if totals.len() < self.settings.len() {
             notes.push(
                 "a run without figures left no statistics: it ended before it could write them, \
@@ -59,9 +55,7 @@ impl Comparison {
             );
         }
         if !totals.is_empty() && totals.iter().all(|totals| totals.evictions() == 0) {
-            notes.push(
-                "no run evicted a page: smaller --arenas would put the policies to work".into(),
-            );
+            notes.push("no run evicted a page: smaller --arenas would put the policies to work".into());
         }
         notes
     }
@@ -104,18 +98,8 @@ pub mod sample {
         Comparison {
             command: vec!["sort".into(), "a|b".into()],
             runs: 1,
-            native: Native {
-                seconds: 2.0,
-                ending: "exit status 0".into(),
-            },
-            settings: vec![
-                row("fifo", Some(totals), None),
-                row(
-                    "clock",
-                    None,
-                    Some("death by SIGBUS instead of exit status 0"),
-                ),
-            ],
+            native: Native { seconds: 2.0, ending: "exit status 0".into() },
+            settings: vec![row("fifo", Some(totals), None), row("clock", None, Some("death by SIGBUS instead of exit status 0"))],
         }
     }
 }

@@ -19,10 +19,7 @@ pub fn parse(head: &[u8]) -> Option<Shebang> {
     let line = head.strip_prefix(b"#!")?;
     let line = line.split(|byte| b"\n\0".contains(byte)).next()?;
     let line = trimmed(line);
-    let end = line
-        .iter()
-        .position(|byte| b" \t".contains(byte))
-        .unwrap_or(line.len());
+    let end = line.iter().position(|byte| b" \t".contains(byte)).unwrap_or(line.len());
     let (interpreter, argument) = line.split_at_checked(end)?;
     (!interpreter.is_empty()).then(|| Shebang {
         interpreter: PathBuf::from(OsStr::from_bytes(interpreter)),
@@ -87,10 +84,7 @@ mod tests {
             line.env_target().map(|name| name.to_os_string())
         };
         assert_eq!(target("#!/usr/bin/env python3\n"), Some("python3".into()));
-        assert_eq!(
-            target("#!/usr/bin/env -S A=1 perl -w\n"),
-            Some("perl".into())
-        );
+        assert_eq!(target("#!/usr/bin/env -S A=1 perl -w\n"), Some("perl".into()));
         assert_eq!(target("#!/usr/bin/env\n"), None);
         assert_eq!(target("#!/bin/sh env\n"), None);
     }

@@ -28,11 +28,7 @@ pub struct Sizes {
 
 /// One flag for each row of the option table that `keep` lets through.
 pub fn flags(keep: impl Fn(&str) -> bool) -> Vec<Arg> {
-    OPTIONS
-        .iter()
-        .filter(|option| keep(option.flag))
-        .map(flag)
-        .collect()
+    OPTIONS.iter().filter(|option| keep(option.flag)).map(flag).collect()
 }
 
 fn flag(option: &OptionSpec) -> Arg {
@@ -44,9 +40,7 @@ fn flag(option: &OptionSpec) -> Arg {
         .help(help(option));
     if option.flag == "stats" {
         // `--stats` alone asks for the short table on stderr.
-        arg.num_args(0..=1)
-            .default_missing_value("-")
-            .allow_hyphen_values(false)
+        arg.num_args(0..=1).default_missing_value("-").allow_hyphen_values(false)
     } else {
         arg
     }
@@ -68,10 +62,7 @@ fn help(option: &OptionSpec) -> String {
 /// For `--help`: each flag sets the variable of the same name.
 pub fn variables_help() -> String {
     let names: Vec<_> = OPTIONS.iter().map(|option| option.variable).collect();
-    format!(
-        "Each flag sets a variable, which works without this command too: {}.",
-        names.join(", ")
-    )
+    format!("Each flag sets a variable, which works without this command too: {}.", names.join(", "))
 }
 
 impl Settings {
@@ -102,8 +93,7 @@ impl Settings {
 
     /// Whether a flag or the inherited environment gives this variable.
     pub fn gives(&self, variable: &str) -> bool {
-        self.entries.iter().any(|(name, _)| *name == variable)
-            || std::env::var_os(variable).is_some()
+        self.entries.iter().any(|(name, _)| *name == variable) || std::env::var_os(variable).is_some()
     }
 
     /// The variables that are set on top of the environment.
@@ -123,19 +113,11 @@ impl Settings {
 
     fn check_over(&self, inherited: impl Iterator<Item = (OsString, OsString)>) -> Result<Sizes> {
         let inherited = inherited.filter(|(name, _)| !self.entries.iter().any(|(n, _)| n == name));
-        let given = self
-            .entries
-            .iter()
-            .map(|(name, value)| (OsString::from(name), value.clone()));
-        let lines: Vec<Vec<u8>> = inherited
-            .chain(given)
-            .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
-            .collect();
+        let given = self.entries.iter().map(|(name, value)| (OsString::from(name), value.clone()));
+        let lines: Vec<Vec<u8>> =
+            inherited.chain(given).map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect();
         config::from_environment(lines.iter().map(Vec::as_slice), &system()?)
-            .map(|config| Sizes {
-                arena: config.arena,
-                swap: config.swap,
-            })
+            .map(|config| Sizes { arena: config.arena, swap: config.swap })
             .map_err(|error| Failure::BadSetting(error.to_string()).into())
     }
 }
@@ -147,10 +129,7 @@ fn system() -> Result<System> {
         Ok(u64::try_from(value)?)
     };
     let page = value(SysconfVar::PAGE_SIZE)?;
-    Ok(System {
-        page,
-        ram: page.saturating_mul(value(SysconfVar::_PHYS_PAGES)?),
-    })
+    Ok(System { page, ram: page.saturating_mul(value(SysconfVar::_PHYS_PAGES)?) })
 }
 
 #[cfg(test)]
@@ -163,24 +142,17 @@ mod tests {
 
     #[test]
     fn every_option_is_a_flag() {
-        let names: Vec<_> = flags(|_| true)
-            .iter()
-            .map(|arg| arg.get_id().to_string())
-            .collect();
+        let names: Vec<_> = flags(|_| true).iter().map(|arg| arg.get_id().to_string()).collect();
         let table: Vec<_> = OPTIONS.iter().map(|option| option.flag).collect();
         assert_eq!(names, table);
     }
 
     #[test]
     fn flags_set_their_variables() {
-        let matches = clap::Command::new("run")
-            .args(flags(|_| true))
-            .get_matches_from(["run", "--swap", "1M", "--policy", "fifo"]);
+        let matches =
+            clap::Command::new("run").args(flags(|_| true)).get_matches_from(["run", "--swap", "1M", "--policy", "fifo"]);
         let settings = Settings::from_matches(&matches);
-        let expected: [(&str, OsString); 2] = [
-            ("VMALLOC_SWAP", "1M".into()),
-            ("VMALLOC_POLICY", "fifo".into()),
-        ];
+        let expected: [(&str, OsString); 2] = [("VMALLOC_SWAP", "1M".into()), ("VMALLOC_POLICY", "fifo".into())];
         assert_eq!(settings.entries(), expected);
     }
 
@@ -196,13 +168,8 @@ mod tests {
 
     #[test]
     fn a_bad_value_is_named() {
-        let error = Settings::default()
-            .check_over(inherited("VMALLOC_POLICY", "lifo"))
-            .expect_err("an unknown policy");
+        let error = Settings::default().check_over(inherited("VMALLOC_POLICY", "lifo")).expect_err("an unknown policy");
         let text = error.to_string();
-        assert!(
-            text.contains("VMALLOC_POLICY") && text.contains("lifo"),
-            "{text}"
-        );
+        assert!(text.contains("VMALLOC_POLICY") && text.contains("lifo"), "{text}");
     }
 }

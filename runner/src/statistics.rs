@@ -93,10 +93,7 @@ impl Serialize for Totals {
         }
         let mut groups: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for (spec, total) in COUNTERS.iter().zip(&self.counters) {
-            groups
-                .entry(spec.group)
-                .or_default()
-                .insert(spec.key, *total);
+            groups.entry(spec.group).or_default().insert(spec.key, *total);
         }
         let processes = self.processes;
         Shape { processes, groups }.serialize(serializer)
@@ -118,11 +115,7 @@ mod tests {
         totals.add(&statistics);
         assert_eq!(totals.get(Counter::FirstTouch), 6);
         assert_eq!(totals.get(Counter::SwapBytesRead), 16384);
-        assert_eq!(
-            totals.get(Counter::EvictedDirty),
-            0,
-            "a missing counter is zero"
-        );
+        assert_eq!(totals.get(Counter::EvictedDirty), 0, "a missing counter is zero");
         let json = serde_json::to_value(&totals).expect("JSON");
         assert_eq!(json.pointer("/faults/swap_in"), Some(&Value::from(4)));
         assert_eq!(json.get("processes"), Some(&Value::from(2)));

@@ -10,17 +10,7 @@ use serde_json::Value;
 #[test]
 fn a_program_that_stays_the_same() {
     Installation::new()
-        .vmalloc(&[
-            "compare",
-            "--arenas",
-            "1M,2M",
-            "--runs",
-            "2",
-            "--",
-            "sh",
-            "-c",
-            "printf HEL%s LO",
-        ])
+        .vmalloc(&["compare", "--arenas", "1M,2M", "--runs", "2", "--", "sh", "-c", "printf HEL%s LO"])
         .assert()
         .success()
         .stdout(contains("same").count(8))
@@ -37,23 +27,13 @@ fn a_program_that_differs_under_one_policy() {
         .code(1)
         .stdout(contains("same").count(3))
         .stdout(contains("DIFFERENT").count(1))
-        .stderr(contains(
-            "fifo 1M: exit status 3 instead of exit status 0; it said: why",
-        ));
+        .stderr(contains("fifo 1M: exit status 3 instead of exit status 0; it said: why"));
 }
 
 #[test]
 fn a_program_that_is_never_the_same_is_found_out() {
     Installation::new()
-        .vmalloc(&[
-            "compare",
-            "--arenas=1M",
-            "--policies=fifo",
-            "--",
-            "sh",
-            "-c",
-            "echo $$",
-        ])
+        .vmalloc(&["compare", "--arenas=1M", "--policies=fifo", "--", "sh", "-c", "echo $$"])
         .assert()
         .code(1)
         .stderr(contains("from run to run"));
@@ -62,18 +42,10 @@ fn a_program_that_is_never_the_same_is_found_out() {
 #[test]
 fn input_and_results_are_files() {
     let installation = Installation::new();
-    let (input, results) = (
-        installation.path("input"),
-        installation.path("results.json"),
-    );
+    let (input, results) = (installation.path("input"), installation.path("results.json"));
     std::fs::write(&input, "3\n1\n2\n").expect("a file");
     installation
-        .vmalloc(&[
-            "compare",
-            "--arenas=1M,2M",
-            "--policies=clock",
-            "--markdown",
-        ])
+        .vmalloc(&["compare", "--arenas=1M,2M", "--policies=clock", "--markdown"])
         .arg("--stdin")
         .arg(&input)
         .arg("--json")
@@ -89,11 +61,7 @@ fn input_and_results_are_files() {
     assert_eq!(at("/settings/0/statistics/faults/first_touch"), 11);
     assert_eq!(at("/settings/1/statistics/evictions/dirty"), 7);
     assert_eq!(at("/settings/1/arena"), 2 << 20);
-    assert_eq!(
-        at("/settings/0/swap"),
-        (16 + 2) << 20,
-        "room for all that fits the default"
-    );
+    assert_eq!(at("/settings/0/swap"), (16 + 2) << 20, "room for all that fits the default");
 }
 
 #[test]
@@ -110,10 +78,6 @@ fn the_figures_of_all_processes_are_added_up() {
 fn bad_settings_are_refused_before_the_first_run() {
     let installation = Installation::new();
     for flag in ["--arenas=1M,8Q", "--policies=fifo,lifo", "--swap=1X"] {
-        installation
-            .vmalloc(&["compare", flag, "--", "no-such-program"])
-            .assert()
-            .code(78)
-            .stdout("");
+        installation.vmalloc(&["compare", flag, "--", "no-such-program"]).assert().code(78).stdout("");
     }
 }

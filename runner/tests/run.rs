@@ -11,9 +11,7 @@ use predicates::str::{contains, starts_with};
 
 /// Exactly one line, from us.
 fn one_line(words: &str) -> impl Predicate<str> {
-    starts_with("vmalloc: ")
-        .and(contains(words.to_string()))
-        .and(predicate::function(|text: &str| text.lines().count() == 1))
+    starts_with("vmalloc: ").and(contains(words.to_string())).and(predicate::function(|text: &str| text.lines().count() == 1))
 }
 
 #[test]
@@ -29,10 +27,7 @@ fn the_exit_status_and_output_are_the_programs_own() {
 
 #[test]
 fn a_death_by_signal_is_the_programs_own() {
-    Installation::new()
-        .vmalloc(&["run", "--", "sh", "-c", "kill -KILL $$"])
-        .assert()
-        .interrupted();
+    Installation::new().vmalloc(&["run", "--", "sh", "-c", "kill -KILL $$"]).assert().interrupted();
 }
 
 #[test]
@@ -41,11 +36,7 @@ fn flags_become_variables_and_the_library_goes_first() {
     let library = installation.path("lib/libvmalloc.so");
     installation
         .vmalloc(&["run", "--arena", "4M", "--policy=fifo", "--"])
-        .args([
-            "sh",
-            "-c",
-            "echo $VMALLOC_ARENA $VMALLOC_POLICY $LD_PRELOAD",
-        ])
+        .args(["sh", "-c", "echo $VMALLOC_ARENA $VMALLOC_POLICY $LD_PRELOAD"])
         .env("LD_PRELOAD", "libm.so.6")
         .assert()
         .success()
@@ -55,15 +46,7 @@ fn flags_become_variables_and_the_library_goes_first() {
 #[test]
 fn dry_run_prints_the_command_and_runs_nothing() {
     Installation::new()
-        .vmalloc(&[
-            "run",
-            "--dry-run",
-            "--swap=0",
-            "--",
-            "sh",
-            "-c",
-            "echo hello",
-        ])
+        .vmalloc(&["run", "--dry-run", "--swap=0", "--", "sh", "-c", "echo hello"])
         .assert()
         .success()
         .stdout(starts_with("VMALLOC_SWAP=0 LD_PRELOAD="))
@@ -73,19 +56,8 @@ fn dry_run_prints_the_command_and_runs_nothing() {
 #[test]
 fn a_bad_setting_is_refused_with_78() {
     let installation = Installation::new();
-    for flag in [
-        "--arena=8Q",
-        "--arena=0",
-        "--swap=-1",
-        "--policy=lifo",
-        "--heap=",
-    ] {
-        installation
-            .vmalloc(&["run", flag, "--", "echo", "never"])
-            .assert()
-            .code(78)
-            .stdout("")
-            .stderr(one_line("VMALLOC_"));
+    for flag in ["--arena=8Q", "--arena=0", "--swap=-1", "--policy=lifo", "--heap="] {
+        installation.vmalloc(&["run", flag, "--", "echo", "never"]).assert().code(78).stdout("").stderr(one_line("VMALLOC_"));
     }
     installation
         .vmalloc(&["run", "--", "echo", "never"])
@@ -99,19 +71,11 @@ fn a_bad_setting_is_refused_with_78() {
 fn a_static_program_is_refused_with_126() {
     let installation = Installation::new();
     let program = installation.program("int main(void) { return 0; }", &["-static"]);
-    installation
-        .vmalloc(&["run", &program])
-        .assert()
-        .code(126)
-        .stderr(one_line("statically linked"));
+    installation.vmalloc(&["run", &program]).assert().code(126).stderr(one_line("statically linked"));
     let script = installation.path("script");
     std::fs::write(&script, format!("#!{program}\n")).expect("a file");
     std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("a mode");
-    installation
-        .vmalloc(&["run", &script.display().to_string()])
-        .assert()
-        .code(126)
-        .stderr(one_line("its interpreter"));
+    installation.vmalloc(&["run", &script.display().to_string()]).assert().code(126).stderr(one_line("its interpreter"));
 }
 
 #[test]
@@ -125,22 +89,14 @@ fn a_program_that_gains_privileges_is_refused_with_126() {
         return;
     }
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o4755)).expect("a mode");
-    installation
-        .vmalloc(&["run", &program])
-        .assert()
-        .code(126)
-        .stderr(one_line("is setuid"));
+    installation.vmalloc(&["run", &program]).assert().code(126).stderr(one_line("is setuid"));
 }
 
 #[test]
 fn a_program_that_is_not_there_is_refused_with_127() {
     let installation = Installation::new();
     for program in ["/no/such/program", "no-such-program"] {
-        installation
-            .vmalloc(&["run", program])
-            .assert()
-            .code(127)
-            .stderr(one_line(program));
+        installation.vmalloc(&["run", program]).assert().code(127).stderr(one_line(program));
     }
 }
 
@@ -148,11 +104,7 @@ fn a_program_that_is_not_there_is_refused_with_127() {
 fn what_is_no_program_is_refused_with_126() {
     let installation = Installation::new();
     for program in ["/", "/etc/passwd"] {
-        installation
-            .vmalloc(&["run", program])
-            .assert()
-            .code(126)
-            .stderr(one_line(program));
+        installation.vmalloc(&["run", program]).assert().code(126).stderr(one_line(program));
     }
 }
 

@@ -7,6 +7,7 @@ bound was exceeded, when the arena was never seen or when the command failed.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -40,16 +41,33 @@ def allocated(path):
         return 0
 
 
+def wait_until_stopped(pid):
+    """Until every thread of the process is stopped, or gone."""
+    for _ in range(1000):
+        states = set()
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/stat") as stat:
+                states.add(stat.read().rpartition(")")[2].split()[0])
+        if states <= set("TtZX"):
+            return
+        time.sleep(0.001)
+
+
 def main(limit, command):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     peaks, samples = (0, 0, 0), 0
     while process.poll() is None:
         try:
+            # Stopped while it is read: pages that move meanwhile would be seen twice.
+            process.send_signal(signal.SIGSTOP)
+            wait_until_stopped(process.pid)
             peaks = tuple(map(max, peaks, sample(process.pid)))
             samples += 1
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             pass
-        time.sleep(0.01)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        time.sleep(0.02)
     arena, size, anonymous = peaks
     print(f"{samples} samples: arena {arena >> 10} KiB mapped, {size >> 10} KiB in its file, limit {limit >> 10} KiB; "
           f"other anonymous memory {anonymous >> 10} KiB; exit status {process.returncode}")

@@ -25,6 +25,8 @@ pub enum ConfigError<'e> {
     Unknown {
         /// Its name.
         name: &'e [u8],
+        /// Its value.
+        value: &'e [u8],
     },
 }
 
@@ -66,28 +68,20 @@ pub enum Problem {
 impl<'e> ConfigError<'e> {
     /// A bad value; for callers that find out only when they use it.
     pub const fn bad(variable: Variable, value: &'e [u8], problem: Problem) -> Self {
-        ConfigError::Bad {
-            variable,
-            value,
-            problem,
-        }
+        ConfigError::Bad { variable, value, problem }
     }
 }
 
 impl fmt::Display for ConfigError<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConfigError::Bad {
-                variable,
-                value,
-                problem,
-            } => {
+            ConfigError::Bad { variable, value, problem } => {
                 let spec = variable.spec();
                 write!(out, "{}={}: ", spec.variable, OneLine(value))?;
                 problem.explain(spec.kind, out)
             }
-            ConfigError::Unknown { name } => {
-                write!(out, "{}: no such variable; ", OneLine(name))?;
+            ConfigError::Unknown { name, value } => {
+                write!(out, "{}={}: no such variable; ", OneLine(name), OneLine(value))?;
                 match nearest(name) {
                     Some(meant) => write!(out, "did you mean {meant}?"),
                     None => {
@@ -112,20 +106,14 @@ impl Problem {
                     Kind::File => "a file",
                 })
             }
-            Problem::NotASize => {
-                out.write_str("not a size; write a number of bytes, with K, M, G or T, such as 8M")
-            }
+            Problem::NotASize => out.write_str("not a size; write a number of bytes, with K, M, G or T, such as 8M"),
             Problem::Zero => out.write_str("must not be zero"),
             Problem::LargerThanMemory(ram) => {
                 write!(out, "more than the RAM of this machine, {}", HumanSize(ram))
             }
             Problem::LargerThan(limit) => write!(out, "at most {}", HumanSize(limit)),
             Problem::SmallerThan(minimum) => {
-                write!(
-                    out,
-                    "too small to make progress; at least {}",
-                    HumanSize(minimum)
-                )
+                write!(out, "too small to make progress; at least {}", HumanSize(minimum))
             }
             Problem::LeavesNoFrames { arena } => write!(
                 out,
@@ -139,20 +127,14 @@ impl Problem {
                  make it smaller or VMALLOC_ARENA larger",
                 HumanSize(arena)
             ),
-            Problem::NotAPageSize(system) => write!(
-                out,
-                "not a page size; a power of two from {} to {}",
-                HumanSize(system),
-                HumanSize(MAX_PAGE)
-            ),
+            Problem::NotAPageSize(system) => {
+                write!(out, "not a page size; a power of two from {} to {}", HumanSize(system), HumanSize(MAX_PAGE))
+            }
             Problem::NoSuchPolicy => {
                 out.write_str("no such policy; there are")?;
                 list(out, POLICIES.iter().map(|policy| policy.name()))
             }
-            Problem::Unusable(why) => write!(
-                out,
-                "no swap file can be made there: {why}; name a directory with room on a disk"
-            ),
+            Problem::Unusable(why) => write!(out, "no swap file can be made there: {why}; name a directory with room on a disk"),
         }
     }
 }

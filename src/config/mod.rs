@@ -74,10 +74,7 @@ pub struct Config<'e> {
 }
 
 /// Reads the settings from an environment, given as its `NAME=value` entries.
-pub fn from_environment<'e>(
-    entries: impl Iterator<Item = &'e [u8]>,
-    system: &System,
-) -> Result<Config<'e>, ConfigError<'e>> {
+pub fn from_environment<'e>(entries: impl Iterator<Item = &'e [u8]>, system: &System) -> Result<Config<'e>, ConfigError<'e>> {
     let values = Values::collect(entries)?;
     let policy = values.policy()?;
 
@@ -111,10 +108,7 @@ pub fn from_environment<'e>(
         shared,
         page,
         policy,
-        swap_dir: values
-            .text(Variable::SwapDir)
-            .or(values.tmpdir)
-            .unwrap_or(b"/tmp"),
+        swap_dir: values.text(Variable::SwapDir).or(values.tmpdir).unwrap_or(b"/tmp"),
         stats: values.text(Variable::Stats),
         trace: values.text(Variable::Trace),
     })
@@ -139,10 +133,7 @@ impl<'e> Values<'e> {
     /// Picks our variables out of the environment; of several entries of one name the first counts,
     /// as for getenv.
     fn collect(entries: impl Iterator<Item = &'e [u8]>) -> Result<Self, ConfigError<'e>> {
-        let mut values = Values {
-            texts: [None; OPTIONS.len()],
-            tmpdir: None,
-        };
+        let mut values = Values { texts: [None; OPTIONS.len()], tmpdir: None };
         for entry in entries {
             let Some(equals) = entry.iter().position(|byte| *byte == b'=') else {
                 continue;
@@ -153,7 +144,7 @@ impl<'e> Values<'e> {
                 let text = Some(text).filter(|text| !text.is_empty());
                 values.tmpdir = values.tmpdir.or(text);
             } else if name.starts_with(PREFIX.as_bytes()) {
-                let variable = options::find(name).ok_or(ConfigError::Unknown { name })?;
+                let variable = options::find(name).ok_or(ConfigError::Unknown { name, value: text })?;
                 if text.is_empty() {
                     return Err(ConfigError::bad(variable, text, Problem::Empty));
                 }
@@ -172,8 +163,7 @@ impl<'e> Values<'e> {
 
     /// What was set, else the default.
     fn text_or_default(&self, variable: Variable) -> &'e [u8] {
-        self.text(variable)
-            .unwrap_or(variable.spec().default.as_bytes())
+        self.text(variable).unwrap_or(variable.spec().default.as_bytes())
     }
 
     fn error(&self, variable: Variable, problem: Problem) -> ConfigError<'e> {
@@ -181,8 +171,7 @@ impl<'e> Values<'e> {
     }
 
     fn policy(&self) -> Result<&'static dyn Policy, ConfigError<'e>> {
-        by_name(self.text_or_default(Variable::Policy))
-            .ok_or_else(|| self.error(Variable::Policy, Problem::NoSuchPolicy))
+        by_name(self.text_or_default(Variable::Policy)).ok_or_else(|| self.error(Variable::Policy, Problem::NoSuchPolicy))
     }
 
     fn size(&self, variable: Variable) -> Result<u64, ConfigError<'e>> {
@@ -202,8 +191,7 @@ impl<'e> Values<'e> {
         if size > MAX_SPACE {
             return Err(self.error(variable, Problem::LargerThan(MAX_SPACE)));
         }
-        let rounded = round_up(size, page)
-            .ok_or_else(|| self.error(variable, Problem::LargerThan(MAX_SPACE)))?;
+        let rounded = round_up(size, page).ok_or_else(|| self.error(variable, Problem::LargerThan(MAX_SPACE)))?;
         Ok(rounded.min(MAX_PAGES * page))
     }
 

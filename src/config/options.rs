@@ -87,9 +87,7 @@ impl Variable {
 
 /// The variable of that name.
 pub fn find(name: &[u8]) -> Option<Variable> {
-    VARIABLES
-        .into_iter()
-        .find(|variable| variable.spec().variable.as_bytes() == name)
+    VARIABLES.into_iter().find(|variable| variable.spec().variable.as_bytes() == name)
 }
 
 /// The variable whose name is nearest to a wrong one, if it is near enough to have been meant.

@@ -278,11 +278,7 @@ fn runs_of_word(word: u64) -> FreeRuns {
         free &= free >> 2;
         max += 1;
     }
-    FreeRuns {
-        prefix: u64::from(taken.trailing_zeros() / 2),
-        max,
-        suffix: u64::from((taken << 1).leading_zeros() / 2),
-    }
+    FreeRuns { prefix: u64::from(taken.trailing_zeros() / 2), max, suffix: u64::from((taken << 1).leading_zeros() / 2) }
 }
 
 #[cfg(test)]

@@ -262,7 +262,7 @@ impl Heap {
                 }
             } else if worth == n {
                 // Short runs are cut for this length at once.
-                let cut = (len / n).min(self.bins.room(n) as u64);
+                let cut = (len / n.max(1)).min(self.bins.room(n) as u64);
                 for i in 0..cut {
                     granules::fill(ground, start + i * n, n, Granule::Parked);
                     found |= self.bins.keep(start + i * n, n);
@@ -316,7 +316,7 @@ impl Heap {
     /// those who ask for a few hundred bytes ask again.
     fn more_of(&self, ground: &impl Ground, start: u64, n: u64) -> u64 {
         let page = 1u64 << ground.page_shift();
-        let wanted = (2 * page / n).min(4);
+        let wanted = (2 * page / n.max(1)).min(4);
         let free = |blocks: u64| self.is_free(ground, start + n, blocks * n);
         (1..wanted).rev().find(|more| free(*more)).unwrap_or(0)
     }
@@ -357,10 +357,7 @@ impl Heap {
             return Usage::Free;
         }
         let group = ground.group(page / GROUP_PAGES);
-        group
-            .pages
-            .get((page % GROUP_PAGES) as usize)
-            .map_or(Usage::Free, |page| page.usage())
+        group.pages.get((page % GROUP_PAGES) as usize).map_or(Usage::Free, |page| page.usage())
     }
 
     /// The lowest group in which a run of `n` may begin.
@@ -378,11 +375,10 @@ impl Heap {
 
     fn find(&mut self, ground: &impl Ground, n: u64, align: u64) -> Result<u64, NoRoom> {
         let first = self.hint(n);
-        let found = space::first_fit(ground, n, align, first)
-            .or_else(|| space::first_fit(ground, n, align, 0))
-            .ok_or(NoRoom::Region)?;
+        let found =
+            space::first_fit(ground, n, align, first).or_else(|| space::first_fit(ground, n, align, 0)).ok_or(NoRoom::Region)?;
         if align <= 1 {
-            let group = found / (GROUP_PAGES << ground.page_shift());
+            let group = (found >> ground.page_shift()) / GROUP_PAGES;
             if let Some(hint) = self.hints.get_mut(class(n.next_power_of_two())) {
                 *hint = (*hint).max(group as u32);
             }

@@ -193,9 +193,6 @@ fn small_requests_share_the_page_at_hand() {
     let ground = Simulated::new(PAGES);
     let mut heap = empty_heap();
     let sizes = [1u64, 7, 2, 30, 5, 64 / 16];
-    let pages: Vec<u64> = sizes
-        .iter()
-        .map(|n| heap.allocate(&ground, *n, 1, false).expect("room").start >> 8)
-        .collect();
+    let pages: Vec<u64> = sizes.iter().map(|n| heap.allocate(&ground, *n, 1, false).expect("room").start >> 8).collect();
     assert!(pages.iter().all(|page| *page == 0), "{pages:?}");
 }

@@ -28,7 +28,7 @@ impl Runner {
     /// The run goes on for `n` granules; the aligned start, as soon as it is long enough.
     fn extend(&mut self, n: u64) -> Option<u64> {
         self.len += n;
-        let start = self.start.next_multiple_of(self.align);
+        let start = aligned(self.start, self.align);
         (start + self.wanted <= self.start + self.len).then_some(start)
     }
 
@@ -37,6 +37,12 @@ impl Runner {
         self.start = start;
         self.len = 0;
     }
+}
+
+/// The first multiple of `align`, a power of two, from `at` on.
+fn aligned(at: u64, align: u64) -> u64 {
+    let below = align.wrapping_sub(1);
+    at.wrapping_add(below) & !below
 }
 
 fn words_of_page(ground: &impl Ground) -> u64 {
@@ -146,7 +152,7 @@ fn fit_in_page(ground: &impl Ground, first: u64, wanted: u64, align: u64) -> Opt
     let mut at = first;
     while at < end {
         let len = granules::free_from(ground, at, end);
-        let start = at.next_multiple_of(align);
+        let start = aligned(at, align);
         if start + wanted <= at + len {
             return Some(start);
         }

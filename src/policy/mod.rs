@@ -68,17 +68,9 @@ impl core::fmt::Debug for dyn Policy {
 }
 
 /// Every policy there is, in the order in which documents and comparisons list them.
-pub static POLICIES: [&dyn Policy; 4] = [
-    &fifo::FIFO,
-    &clock::CLOCK,
-    &third_chance::THIRD_CHANCE,
-    &random::RANDOM,
-];
+pub static POLICIES: [&dyn Policy; 4] = [&fifo::FIFO, &clock::CLOCK, &third_chance::THIRD_CHANCE, &random::RANDOM];
 
 /// The policy of that name.
 pub fn by_name(name: &[u8]) -> Option<&'static dyn Policy> {
-    POLICIES
-        .iter()
-        .copied()
-        .find(|policy| policy.name().as_bytes() == name)
+    POLICIES.iter().copied().find(|policy| policy.name().as_bytes() == name)
 }

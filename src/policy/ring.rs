@@ -39,11 +39,7 @@ pub struct RingState {
 impl RingState {
     /// An empty ring whose random numbers start from `seed`.
     pub const fn new(seed: u64) -> Self {
-        RingState {
-            head: 0,
-            len: 0,
-            random: seed,
-        }
+        RingState { head: 0, len: 0, random: seed }
     }
 }
 
@@ -109,11 +105,7 @@ impl<'a> Ring<'a> {
         // For the first frame, these set its own links, and the last line sets them again.
         self.relink(prev, next, link);
         if let Some(node) = self.node_mut(frame) {
-            *node = Node {
-                prev,
-                next,
-                mark: 0,
-            };
+            *node = Node { prev, next, mark: 0 };
         }
         self.state.len = self.state.len.saturating_add(1);
     }
@@ -162,9 +154,7 @@ impl<'a> Ring<'a> {
     /// when victims are sought.
     pub fn draw(&mut self) -> Option<u32> {
         let drawn = self.next_random().checked_rem(self.nodes.len() as u64)?;
-        u32::try_from(drawn)
-            .ok()
-            .filter(|frame| self.contains(*frame))
+        u32::try_from(drawn).ok().filter(|frame| self.contains(*frame))
     }
 
     /// The next number of splitmix64.
@@ -315,16 +305,9 @@ mod tests {
         for frame in 0..16 {
             ring.push_back(frame);
         }
-        *ring.state = RingState {
-            random: 1234567,
-            ..*ring.state
-        };
+        *ring.state = RingState { random: 1234567, ..*ring.state };
         // The published first outputs of splitmix64 for this seed.
-        for number in [
-            6457827717110365317u64,
-            3203168211198807973,
-            9817491932198370423,
-        ] {
+        for number in [6457827717110365317u64, 3203168211198807973, 9817491932198370423] {
             assert_eq!(ring.draw().map(u64::from), Some(number % 16));
         }
     }

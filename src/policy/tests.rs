@@ -195,10 +195,7 @@ fn the_search_ends_whatever_the_bits_say() {
             for frame in 0..MANY {
                 policy.inserted(&mut ring, frame);
             }
-            let mut bits = Busy {
-                evictable,
-                asked: Default::default(),
-            };
+            let mut bits = Busy { evictable, asked: Default::default() };
             assert_eq!(policy.victim(&mut ring, &mut bits), evictable, "{policy:?}");
             assert!(bits.asked.get() <= 4 * MANY, "{policy:?}");
             assert_eq!(ring.len(), MANY, "a victim stays until it is removed");
@@ -220,10 +217,7 @@ fn an_empty_ring_has_no_victim() {
 #[test]
 fn policies_are_found_by_their_names() {
     for policy in POLICIES {
-        assert_eq!(
-            by_name(policy.name().as_bytes()).unwrap().name(),
-            policy.name()
-        );
+        assert_eq!(by_name(policy.name().as_bytes()).unwrap().name(), policy.name());
         assert!(!policy.summary().is_empty());
     }
     assert!(by_name(b"lru").is_none() && by_name(b"").is_none());

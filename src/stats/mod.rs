@@ -180,9 +180,7 @@ impl Counters {
 
     /// The count so far.
     pub fn get(&self, counter: Counter) -> u64 {
-        self.0
-            .get(counter as usize)
-            .map_or(0, |value| value.load(Relaxed))
+        self.0.get(counter as usize).map_or(0, |value| value.load(Relaxed))
     }
 
     /// Takes over the counts of a thread that has ended, and sets those to zero for the next.
@@ -218,10 +216,7 @@ impl Totals {
 
     /// The counters of one group of the table with their values, in its order.
     pub fn group<'t>(&'t self, group: &'t str) -> impl Iterator<Item = (&'static str, u64)> + 't {
-        COUNTERS
-            .iter()
-            .filter(move |spec| spec.group == group)
-            .map(|spec| (spec.key, self.get(spec.counter)))
+        COUNTERS.iter().filter(move |spec| spec.group == group).map(|spec| (spec.key, self.get(spec.counter)))
     }
 
     /// The sum of one counter.

@@ -82,21 +82,14 @@ pub struct ThreadReport {
 impl Report<'_> {
     /// Bytes allocated and not freed, now and at most.
     fn malloc_bytes(&self) -> [(&'static str, u64); 2] {
-        let bytes = self
-            .totals
-            .get(Counter::MallocBytes)
-            .saturating_sub(self.totals.get(Counter::MallocBytesFreed));
+        let bytes = self.totals.get(Counter::MallocBytes).saturating_sub(self.totals.get(Counter::MallocBytesFreed));
         let peak = self.malloc_bytes_peak.max(bytes);
         [("bytes", bytes), ("bytes_peak", peak)]
     }
 }
 
 /// Writes the report as one line of JSON.
-pub fn write_json(
-    report: &Report<'_>,
-    threads: impl Iterator<Item = ThreadReport>,
-    out: &mut dyn Write,
-) -> Result {
+pub fn write_json(report: &Report<'_>, threads: impl Iterator<Item = ThreadReport>, out: &mut dyn Write) -> Result {
     let config = report.config;
     let totals = &report.totals;
     write!(out, "{{\"version\":")?;
@@ -104,13 +97,8 @@ pub fn write_json(
     write!(out, ",\"pid\":{},\"program\":", report.pid)?;
     json_string(report.program, out)?;
     write!(out, ",\"threads\":{},\"config\":{{", report.threads)?;
-    let sizes = [
-        ("arena", config.arena),
-        ("swap", config.swap),
-        ("heap", config.heap),
-        ("page", config.page),
-        ("shared", config.shared),
-    ];
+    let sizes =
+        [("arena", config.arena), ("swap", config.swap), ("heap", config.heap), ("page", config.page), ("shared", config.shared)];
     json_numbers(sizes, out)?;
     write!(out, ",\"policy\":")?;
     json_string(config.policy.name().as_bytes(), out)?;
@@ -125,11 +113,7 @@ pub fn write_json(
     write!(out, ",\"threads_detail\":[")?;
     for (index, thread) in threads.enumerate() {
         out.write_str(if index > 0 { ",{" } else { "{" })?;
-        let places = [
-            ("id", thread.id),
-            ("resident", thread.resident),
-            ("swapped", thread.swapped),
-        ];
+        let places = [("id", thread.id), ("resident", thread.resident), ("swapped", thread.swapped)];
         json_numbers(places, out)?;
         for group in ["faults", "evictions", "swap", "malloc"] {
             json_group(group, thread.totals.group(group), out)?;
@@ -140,21 +124,14 @@ pub fn write_json(
 }
 
 /// `,"name":{"key":1,...}`
-fn json_group(
-    name: &str,
-    entries: impl IntoIterator<Item = (&'static str, u64)>,
-    out: &mut dyn Write,
-) -> Result {
+fn json_group(name: &str, entries: impl IntoIterator<Item = (&'static str, u64)>, out: &mut dyn Write) -> Result {
     write!(out, ",\"{name}\":{{")?;
     json_numbers(entries, out)?;
     out.write_char('}')
 }
 
 /// `"key":1,"key":2`
-fn json_numbers(
-    entries: impl IntoIterator<Item = (&'static str, u64)>,
-    out: &mut dyn Write,
-) -> Result {
+fn json_numbers(entries: impl IntoIterator<Item = (&'static str, u64)>, out: &mut dyn Write) -> Result {
     for (index, (key, value)) in entries.into_iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
         write!(out, "{comma}\"{key}\":{value}")?;
@@ -220,11 +197,7 @@ pub fn write_table(report: &Report<'_>, out: &mut dyn Write) -> Result {
 const CELLS: usize = 3;
 
 /// One group of the table, on as many lines as it needs.
-fn table_group(
-    name: &str,
-    entries: impl Iterator<Item = (&'static str, u64)>,
-    out: &mut dyn Write,
-) -> Result {
+fn table_group(name: &str, entries: impl Iterator<Item = (&'static str, u64)>, out: &mut dyn Write) -> Result {
     for (index, (key, value)) in entries.enumerate() {
         match index {
             0 => write!(out, "  {name:<11}")?,
@@ -243,14 +216,8 @@ mod tests {
     use crate::config::{from_environment, System};
 
     /// A run with a few counts, reported by `write`.
-    fn report(
-        program: &[u8],
-        write: impl Fn(&Report<'_>, [ThreadReport; 2], &mut String),
-    ) -> String {
-        let system = System {
-            page: 4096,
-            ram: 1 << 30,
-        };
+    fn report(program: &[u8], write: impl Fn(&Report<'_>, [ThreadReport; 2], &mut String)) -> String {
+        let system = System { page: 4096, ram: 1 << 30 };
         let config = from_environment(core::iter::empty(), &system).unwrap();
         let counters = Counters::new();
         for (kind, count) in FaultKind::ALL.into_iter().zip(1..) {
@@ -269,18 +236,8 @@ mod tests {
             program,
             threads: 2,
             config: &config,
-            frames: FrameGauges {
-                total: 2048,
-                bookkeeping: 20,
-                shared: 4,
-                resident: 2000,
-                resident_peak: 2024,
-            },
-            swap: SwapGauges {
-                slots: 4096,
-                used: 7,
-                used_peak: 8,
-            },
+            frames: FrameGauges { total: 2048, bookkeeping: 20, shared: 4, resident: 2000, resident_peak: 2024 },
+            swap: SwapGauges { slots: 4096, used: 7, used_peak: 8 },
             malloc_bytes_peak: 4500,
             totals,
         };
@@ -317,14 +274,8 @@ mod tests {
             .replace("allocated\":0", "allocated\":5000")
             .replace("freed\":0", "freed\":1000");
         let totals = counted
-            .replace(
-                "\"swap\":{",
-                "\"swap\":{\"slots\":4096,\"used\":7,\"used_peak\":8,",
-            )
-            .replace(
-                "freed\":1000}",
-                "freed\":1000,\"bytes\":4000,\"bytes_peak\":4500}",
-            );
+            .replace("\"swap\":{", "\"swap\":{\"slots\":4096,\"used\":7,\"used_peak\":8,")
+            .replace("freed\":1000}", "freed\":1000,\"bytes\":4000,\"bytes_peak\":4500}");
         let expected = format!(
             "{}{}{totals}{}{counted}{}{zero}{}",
             r#"{"version":"0.1.0","pid":4711,"program":"sort","threads":2,"config":{"arena":8388608,"swap":16777216,"heap":25165824,"page":4096,"shared":16384,"policy":"clock"},"#,
@@ -339,17 +290,12 @@ mod tests {
     #[test]
     fn json_survives_any_program_name() {
         let text = json(b"a\"b\\c\n\x1b\xff\xc3\xa9");
-        assert!(
-            text.contains("\"program\":\"a\\\"b\\\\c\\u000a\\u001b\u{fffd}\u{e9}\","),
-            "{text}"
-        );
+        assert!(text.contains("\"program\":\"a\\\"b\\\\c\\u000a\\u001b\u{fffd}\u{e9}\","), "{text}");
     }
 
     #[test]
     fn the_table_is_short_and_aligned() {
-        let text = report(b"so\nrt", |report, _, out| {
-            write_table(report, out).unwrap()
-        });
+        let text = report(b"so\nrt", |report, _, out| write_table(report, out).unwrap());
         let expected = "\
 vmalloc: sort, process 4711, 2 threads, policy clock
   sizes      arena 8M, swap 16M, heap 24M, shared 16K, page 4K

@@ -147,6 +147,12 @@ pub fn read(fd: i32, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
+/// Whether files can be made in the directory.
+pub fn can_write(dir: &CStr) -> bool {
+    // SAFETY: the path is a C string.
+    unsafe { syscall!(libc::SYS_faccessat, libc::AT_FDCWD, dir.as_ptr(), libc::W_OK | libc::X_OK) }.is_ok()
+}
+
 /// Free bytes of the file system that holds `path`, as an unprivileged user may use them.
 pub fn free_space(path: &CStr) -> Result<u64> {
     let mut info = core::mem::MaybeUninit::<libc::statfs>::zeroed();

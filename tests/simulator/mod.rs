@@ -102,12 +102,7 @@ impl Simulator {
         };
         let dirtied = access == Access::Write && !resident.dirty;
         resident.dirty |= dirtied;
-        Some(Fault {
-            kind,
-            dirtied,
-            frame,
-            evicted: None,
-        })
+        Some(Fault { kind, dirtied, frame, evicted: None })
     }
 
     fn load(&mut self, page: u32, access: Access) -> Fault {
@@ -117,32 +112,17 @@ impl Simulator {
         }
         let mut map = FrameMap::new(&mut self.map_words, &mut self.map);
         let frame = map.take().expect("a frame is free now");
-        self.frames[frame as usize] = Resident {
-            page,
-            referenced: true,
-            dirty: access == Access::Write,
-        };
+        self.frames[frame as usize] = Resident { page, referenced: true, dirty: access == Access::Write };
         self.frame_of.insert(page, frame);
         let mut ring = Ring::new(&mut self.nodes, &mut self.ring);
         self.policy.inserted(&mut ring, frame);
-        let kind = if self.in_swap.contains(&page) {
-            FaultKind::SwapIn
-        } else {
-            FaultKind::FirstTouch
-        };
-        Fault {
-            kind,
-            dirtied: access == Access::Write,
-            frame,
-            evicted,
-        }
+        let kind = if self.in_swap.contains(&page) { FaultKind::SwapIn } else { FaultKind::FirstTouch };
+        Fault { kind, dirtied: access == Access::Write, frame, evicted }
     }
 
     fn evict(&mut self) -> (u32, Eviction) {
         let mut ring = Ring::new(&mut self.nodes, &mut self.ring);
-        let victim = self
-            .policy
-            .victim(&mut ring, &mut FrameBits(&mut self.frames));
+        let victim = self.policy.victim(&mut ring, &mut FrameBits(&mut self.frames));
         let frame = victim.expect("every page may leave");
         self.policy.removed(&mut ring, frame);
         let mut map = FrameMap::new(&mut self.map_words, &mut self.map);

@@ -230,7 +230,9 @@ impl Worker {
         let start = place.granule(block.address);
         let freed = if place.base == self.place.base {
             self.with_heap(|heap| heap.free(&place, start))
-        } else if engine.can_note_freed(&place, start / (PAGE as u64 / 16)) && !Heap::is_large(&place, Heap::measure(&place, start).unwrap()) {
+        } else if engine.can_note_freed(&place, start / (PAGE as u64 / 16))
+            && !Heap::is_large(&place, Heap::measure(&place, start).unwrap())
+        {
             let freed = Heap::free_from_afar(&place, start);
             place.region.freed_groups.fetch_or(1 << (start / (PAGE as u64 / 16) / 64 % 64), Ordering::AcqRel);
             place.region.freed_blocks.fetch_add(1, Ordering::Relaxed);

@@ -131,7 +131,11 @@ pub fn is_own_stack(thread: &Thread, at: usize) -> bool {
 /// What is blocked while the handler runs that came under the mask `now`.
 const fn during(action: &Action, signal: c_int, now: SignalSet) -> SignalSet {
     let blocked = SignalSet(now.0 | action.mask.0);
-    if action.has(kernel::NODEFER) { blocked } else { blocked.with(signal) }
+    if action.has(kernel::NODEFER) {
+        blocked
+    } else {
+        blocked.with(signal)
+    }
 }
 
 /// # Safety

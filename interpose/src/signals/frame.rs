@@ -106,5 +106,9 @@ pub unsafe fn vectors_len(vectors: usize) -> usize {
     let note = (vectors + MAGIC_AT) as *const u32;
     // SAFETY: the note lies within the 512 bytes that are always there.
     let (magic, len) = unsafe { (note.read_unaligned(), note.add(1).read_unaligned() as usize) };
-    if magic == MAGIC && (LEGACY..MOST).contains(&len) { len } else { LEGACY }
+    if magic == MAGIC && (LEGACY..MOST).contains(&len) {
+        len
+    } else {
+        LEGACY
+    }
 }

@@ -54,8 +54,7 @@ pub const NODEFER: u64 = 0x4000_0000;
 pub const RESETHAND: u64 = 0x8000_0000;
 const EXPOSE_TAGBITS: u64 = 0x800;
 /// All that the kernel keeps.
-pub const KNOWN: u64 =
-    NOCLDSTOP | NOCLDWAIT | SIGINFO | EXPOSE_TAGBITS | RESTORER | ONSTACK | RESTART | NODEFER | RESETHAND;
+pub const KNOWN: u64 = NOCLDSTOP | NOCLDWAIT | SIGINFO | EXPOSE_TAGBITS | RESTORER | ONSTACK | RESTART | NODEFER | RESETHAND;
 
 // Exactly the bytes that unwinders look for, and in our own text: the system-call guard lets it pass.
 core::arch::global_asm!(
@@ -137,12 +136,7 @@ pub unsafe fn set_action(signal: c_int, action: Option<&Action>) -> Result<Actio
 /// # Safety
 /// As [`set_action`].
 pub unsafe fn install(signal: c_int, handler: Handler, mask: SignalSet) -> Result<Action> {
-    let action = Action {
-        handler: handler as usize,
-        flags: SIGINFO | ONSTACK | RESTART | RESTORER,
-        restorer: restorer(),
-        mask,
-    };
+    let action = Action { handler: handler as usize, flags: SIGINFO | ONSTACK | RESTART | RESTORER, restorer: restorer(), mask };
     // SAFETY: the caller's promise.
     let old = unsafe { set_action(signal, Some(&action))? };
     if old.handler != action.handler {

@@ -29,7 +29,11 @@ impl Temporary {
 
     /// The mask, if there is one.
     pub const fn get(self) -> Option<SignalSet> {
-        if self.set == 1 { Some(SignalSet(self.mask)) } else { None }
+        if self.set == 1 {
+            Some(SignalSet(self.mask))
+        } else {
+            None
+        }
     }
 }
 

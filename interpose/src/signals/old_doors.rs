@@ -14,7 +14,11 @@ static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
 const SIG_HOLD: usize = 2;
 
 fn one(signal: c_int) -> Result<SignalSet> {
-    if (1..=64).contains(&signal) { Ok(SignalSet::EMPTY.with(signal)) } else { Err(Errno(libc::EINVAL)) }
+    if (1..=64).contains(&signal) {
+        Ok(SignalSet::EMPTY.with(signal))
+    } else {
+        Err(Errno(libc::EINVAL))
+    }
 }
 
 /// A handler as signal(3) gives it back.

@@ -50,7 +50,11 @@ impl Alternate {
 
     /// What is left of it while a handler runs.
     pub fn disarmed(self) -> Alternate {
-        if self.flags & AUTODISARM != 0 { Alternate::NONE } else { self }
+        if self.flags & AUTODISARM != 0 {
+            Alternate::NONE
+        } else {
+            self
+        }
     }
 
     /// What sigaltstack reports.
@@ -71,9 +75,7 @@ impl Alternate {
         match new.ss_flags & !AUTODISARM {
             libc::SS_DISABLE => Ok(Alternate { base: 0, size: 0, flags: new.ss_flags }),
             0 | libc::SS_ONSTACK if new.ss_size < SMALLEST => Err(Errno(libc::ENOMEM)),
-            0 | libc::SS_ONSTACK => {
-                Ok(Alternate { base: new.ss_sp as usize, size: new.ss_size, flags: new.ss_flags })
-            }
+            0 | libc::SS_ONSTACK => Ok(Alternate { base: new.ss_sp as usize, size: new.ss_size, flags: new.ss_flags }),
             _ => Err(Errno(libc::EINVAL)),
         }
     }

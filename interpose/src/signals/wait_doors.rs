@@ -108,7 +108,11 @@ pub extern "C" fn __xpg_sigpause(signal: c_int) -> c_int {
 /// See sigpause(3), both.
 #[no_mangle]
 pub extern "C" fn __sigpause(argument: c_int, is_signal: c_int) -> c_int {
-    if is_signal != 0 { pause_for(argument) } else { sigpause(argument) }
+    if is_signal != 0 {
+        pause_for(argument)
+    } else {
+        sigpause(argument)
+    }
 }
 
 /// A signal of ours that came while the program blocked it, if the program waits for it now.
@@ -139,7 +143,11 @@ pub unsafe extern "C" fn sigtimedwait(set: Set, info: *mut libc::siginfo_t, time
             return signal;
         }
         let result = next.map_or(-1, |next| next(set, info, time));
-        if result < 0 { kept(set, info).unwrap_or(result) } else { result }
+        if result < 0 {
+            kept(set, info).unwrap_or(result)
+        } else {
+            result
+        }
     }
 }
 

@@ -5,11 +5,11 @@
 //! share memory is a fork, and goes through the door that copies the heap.
 
 use super::dispatch::{leave_for, Context};
+use super::gadget;
 use super::program::{self, Claims};
 use super::shapes::Memory;
 use super::slots::Slot;
 use super::special::{Verdict, CONTROL_BLOCK};
-use super::gadget;
 use crate::thread::Thread;
 use core::sync::atomic::Ordering;
 use vmcore::engine::Engine;

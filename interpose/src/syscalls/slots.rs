@@ -207,8 +207,11 @@ impl Slots {
     /// Ends the calls that a jump has left behind, seen from a trap at the stack pointer `stack`.
     pub fn reap(&mut self, stack: usize) {
         for slot in &mut self.0 {
-            if slot.key == 1 || slot.key != 0 && slot.key < stack && stack - slot.key < REACH + super::gadget::FRAME
-                && slot.key + super::gadget::FRAME <= stack
+            if slot.key == 1
+                || slot.key != 0
+                    && slot.key < stack
+                    && stack - slot.key < REACH + super::gadget::FRAME
+                    && slot.key + super::gadget::FRAME <= stack
             {
                 slot.end();
             }

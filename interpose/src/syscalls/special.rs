@@ -238,11 +238,7 @@ fn futex(engine: &'static Engine, slot: &mut Slot) -> Verdict {
     let command = (operation & 0x7f) as i32;
     let waits = matches!(
         command,
-        libc::FUTEX_WAIT
-            | libc::FUTEX_WAIT_BITSET
-            | libc::FUTEX_LOCK_PI
-            | libc::FUTEX_LOCK_PI2
-            | libc::FUTEX_WAIT_REQUEUE_PI
+        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET | libc::FUTEX_LOCK_PI | libc::FUTEX_LOCK_PI2 | libc::FUTEX_WAIT_REQUEUE_PI
     );
     if waits && time != 0 && engine.is_ours(time) {
         let Some(limit) = get::<[usize; 2]>(engine, time) else {

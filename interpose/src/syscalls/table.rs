@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 use super::shapes::Len::{Arg, At, Bits, Fixed, Pages, Plus, Times};
-use super::shapes::Shape::{self, Futexes, Handle, In, Iocbs, Ioctl, MaskPair, Message, Messages, Out, Rest, Text, Texts, Vector};
+use super::shapes::Shape::{
+    self, Futexes, Handle, In, Iocbs, Ioctl, MaskPair, Message, Messages, Out, Rest, Text, Texts, Vector,
+};
 use vmcore::trace::Access::{Read, Write};
 
 /// How a call is carried out.

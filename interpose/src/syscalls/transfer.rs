@@ -96,7 +96,11 @@ pub fn file(slot: &Slot) -> File {
             let args = [slot.args[0], 1, 3, &raw mut kind as usize, &raw mut len as usize, 0];
             // SAFETY: SO_TYPE is an int.
             unsafe { sys::call(libc::SYS_getsockopt, args) };
-            if kind == libc::SOCK_STREAM { File::Stream } else { File::Message }
+            if kind == libc::SOCK_STREAM {
+                File::Stream
+            } else {
+                File::Message
+            }
         }
         _ => File::Message,
     }

@@ -35,11 +35,7 @@ pub fn main(args: &ArgMatches) -> Result<ExitCode> {
     let library = Library::find()?;
     program.check(library.target())?;
     let stdin = args.get_one::<PathBuf>("stdin").cloned();
-    let executor = Executor {
-        program: &program,
-        library: &library,
-        stdin: stdin.unwrap_or("/dev/null".into()),
-    };
+    let executor = Executor { program: &program, library: &library, stdin: stdin.unwrap_or("/dev/null".into()) };
     let runs = args.get_one::<u32>("runs").copied().unwrap_or(1);
     let comparison = compare(&executor, &plan, runs)?;
     show(&comparison, args)?;
@@ -52,10 +48,7 @@ pub fn main(args: &ArgMatches) -> Result<ExitCode> {
 
 /// All combinations of policies and arena sizes.
 fn plan(args: &ArgMatches) -> Result<Vec<Setting>> {
-    let names = |list: &str| {
-        args.get_many::<String>(list)
-            .map(|names| names.cloned().collect())
-    };
+    let names = |list: &str| args.get_many::<String>(list).map(|names| names.cloned().collect());
     let all = || POLICIES.iter().map(|policy| policy.name().into()).collect();
     let policies: Vec<String> = names("policies").unwrap_or_else(all);
     let arenas: Vec<String> = names("arenas").unwrap_or_default();
@@ -70,14 +63,8 @@ fn plan(args: &ArgMatches) -> Result<Vec<Setting>> {
     let mut plan = Vec::new();
     for policy in &policies {
         for arena in &arenas {
-            let settings = base
-                .with("VMALLOC_POLICY", policy)
-                .with("VMALLOC_ARENA", arena);
-            plan.push(Setting {
-                policy: policy.clone(),
-                sizes: settings.check()?,
-                settings,
-            });
+            let settings = base.with("VMALLOC_POLICY", policy).with("VMALLOC_ARENA", arena);
+            plan.push(Setting { policy: policy.clone(), sizes: settings.check()?, settings });
         }
     }
     if plan.is_empty() {
@@ -92,11 +79,7 @@ fn compare(executor: &Executor, plan: &[Setting], runs: u32) -> Result<Compariso
     let reference = middle(repeat(runs, &progress, || executor.native())?)?;
     let mut rows = Vec::new();
     for setting in plan {
-        progress.set_message(format!(
-            "{} {}",
-            setting.policy,
-            HumanSize(setting.sizes.arena)
-        ));
+        progress.set_message(format!("{} {}", setting.policy, HumanSize(setting.sizes.arena)));
         let runs = repeat(runs, &progress, || executor.paged(&setting.settings))?;
         rows.push(row(setting, runs, &reference)?);
     }
@@ -105,10 +88,7 @@ fn compare(executor: &Executor, plan: &[Setting], runs: u32) -> Result<Compariso
     Ok(Comparison {
         command: words.map(|word| word.to_string_lossy().into()).collect(),
         runs,
-        native: Native {
-            seconds: reference.seconds,
-            ending: ending(reference.status),
-        },
+        native: Native { seconds: reference.seconds, ending: ending(reference.status) },
         settings: rows,
     })
 }
@@ -137,9 +117,7 @@ fn row(setting: &Setting, runs: Vec<Run>, reference: &Run) -> Result<Row> {
 }
 
 fn repeat(runs: u32, progress: &ProgressBar, run: impl Fn() -> Result<Run>) -> Result<Vec<Run>> {
-    (0..runs)
-        .map(|_| run().inspect(|_| progress.inc(1)))
-        .collect()
+    (0..runs).map(|_| run().inspect(|_| progress.inc(1))).collect()
 }
 
 /// The run with the median time.
@@ -159,14 +137,9 @@ fn progress(length: u64) -> ProgressBar {
 
 fn show(comparison: &Comparison, args: &ArgMatches) -> Result<()> {
     if let Some(path) = args.get_one::<PathBuf>("json") {
-        std::fs::write(path, json::render(comparison)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        std::fs::write(path, json::render(comparison)?).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let table = if args.get_flag("markdown") {
-        markdown::render(comparison)
-    } else {
-        text::render(comparison)
-    };
+    let table = if args.get_flag("markdown") { markdown::render(comparison) } else { text::render(comparison) };
     export::print(&table)?;
     for note in comparison.notes() {
         eprintln!("vmalloc: {note}");
@@ -178,9 +151,7 @@ fn show(comparison: &Comparison, args: &ArgMatches) -> Result<()> {
 fn warn_if_never_the_same(executor: &Executor) -> Result<()> {
     let (once, again) = (executor.native()?, executor.native()?);
     if let Some(difference) = again.difference(&once)? {
-        eprintln!(
-            "vmalloc: natively the program is not the same from run to run either: {difference}"
-        );
+        eprintln!("vmalloc: natively the program is not the same from run to run either: {difference}");
     }
     Ok(())
 }

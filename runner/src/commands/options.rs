@@ -19,12 +19,7 @@ fn row(option: &OptionSpec) -> [String; 4] {
         phrase if phrase.contains(' ') || phrase == "off" => phrase.to_string(),
         value => format!("`{value}`"),
     };
-    [
-        format!("`{}`", option.variable),
-        format!("`--{} {}`", option.flag, option.value),
-        default,
-        option.help.to_string(),
-    ]
+    [format!("`{}`", option.variable), format!("`--{} {}`", option.flag, option.value), default, option.help.to_string()]
 }
 
 #[cfg(test)]

@@ -21,10 +21,7 @@ pub fn main(args: &ArgMatches) -> Result<ExitCode> {
 fn render(statistics: &Statistics) -> String {
     let word = |key| statistics.get(key).map_or("?".into(), plain);
     let mut table = text::table();
-    table.set_header([
-        word("program"),
-        format!("pid {}, {} threads", word("pid"), word("threads")),
-    ]);
+    table.set_header([word("program"), format!("pid {}, {} threads", word("pid"), word("threads"))]);
     for (name, group) in statistics.groups() {
         let show = if name == "config" { size } else { plain };
         table.add_row([name.as_str(), &line(group, show)]);
@@ -34,9 +31,7 @@ fn render(statistics: &Statistics) -> String {
 
 fn line(group: &Map<String, Value>, show: impl Fn(&Value) -> String) -> String {
     let pairs = group.iter();
-    let pairs: Vec<_> = pairs
-        .map(|(key, value)| format!("{} {}", key.replace('_', " "), show(value)))
-        .collect();
+    let pairs: Vec<_> = pairs.map(|(key, value)| format!("{} {}", key.replace('_', " "), show(value))).collect();
     pairs.join(", ")
 }
 
@@ -64,12 +59,7 @@ mod tests {
             "config": {"arena": 8388608, "policy": "clock"}, "faults": {"first_touch": 7, "swap_in": 0},
             "threads_detail": [{"id": 0}]}"#;
         let text = render(&Statistics::parse(json).expect("good JSON"));
-        for words in [
-            "sort",
-            "pid 42, 2 threads",
-            "arena 8M, policy clock",
-            "first touch 7, swap in 0",
-        ] {
+        for words in ["sort", "pid 42, 2 threads", "arena 8M, policy clock", "first touch 7, swap in 0"] {
             assert!(text.contains(words), "{words:?} is missing:\n{text}");
         }
         assert!(!text.contains("threads_detail"));

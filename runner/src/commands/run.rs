@@ -34,10 +34,7 @@ pub fn main(args: &ArgMatches) -> Result<ExitCode> {
 /// The command as one could type it.
 fn shell_line(settings: &Settings, library: &Library, program: &Program) -> Result<Vec<u8>> {
     let preload = library.preload()?;
-    let variables = settings
-        .entries()
-        .iter()
-        .map(|(name, value)| (*name, value));
+    let variables = settings.entries().iter().map(|(name, value)| (*name, value));
     let mut line = Vec::new();
     for (name, value) in variables.chain([(PRELOAD, &preload)]) {
         line.extend([name.as_bytes(), b"=", &quoted(value)?, b" "].concat());

@@ -15,10 +15,7 @@ where
     Row: IntoIterator<Item: AsRef<str>>,
 {
     let mut table = Table::new();
-    table
-        .load_preset(presets::ASCII_MARKDOWN)
-        .set_header(escaped(header))
-        .add_rows(rows.map(escaped));
+    table.load_preset(presets::ASCII_MARKDOWN).set_header(escaped(header)).add_rows(rows.map(escaped));
     for column in table.column_iter_mut() {
         column.set_cell_alignment(CellAlignment::Left);
     }
@@ -28,9 +25,7 @@ where
 /// A bar would end the cell.
 fn escaped(cells: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
     let cells = cells.into_iter();
-    cells
-        .map(|cell| cell.as_ref().replace('|', "\\|"))
-        .collect()
+    cells.map(|cell| cell.as_ref().replace('|', "\\|")).collect()
 }
 
 #[cfg(test)]
@@ -44,11 +39,7 @@ mod tests {
         assert_eq!(text.lines().count(), 2 + 2);
         for line in text.lines() {
             assert!(line.starts_with('|') && line.ends_with('|'), "{line}");
-            assert_eq!(
-                line.matches('|').count(),
-                super::super::header().len() + 1,
-                "{line}"
-            );
+            assert_eq!(line.matches('|').count(), super::super::header().len() + 1, "{line}");
         }
     }
 

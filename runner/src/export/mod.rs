@@ -24,30 +24,14 @@ const MISSING: &str = "-";
 /// A column of counts: its title, and the counter.
 fn counted() -> Vec<(String, Counter)> {
     // A stray fault is not ours, so it says nothing about a policy.
-    let faults = FaultKind::ALL
-        .into_iter()
-        .filter(|kind| *kind != FaultKind::Stray)
-        .map(FaultKind::counter);
+    let faults = FaultKind::ALL.into_iter().filter(|kind| *kind != FaultKind::Stray).map(FaultKind::counter);
     let evictions = Eviction::ALL.into_iter().map(Eviction::counter);
-    let titled = |group: &'static str| {
-        move |counter: Counter| {
-            (
-                format!("{group}{}", counter.key().replace('_', " ")),
-                counter,
-            )
-        }
-    };
-    faults
-        .map(titled(""))
-        .chain(evictions.map(titled("evicted ")))
-        .collect()
+    let titled = |group: &'static str| move |counter: Counter| (format!("{group}{}", counter.key().replace('_', " ")), counter);
+    faults.map(titled("")).chain(evictions.map(titled("evicted "))).collect()
 }
 
 /// Amounts of swap traffic: the title, and the counter of bytes.
-const TRAFFIC: [(&str, Counter); 2] = [
-    ("MiB read", Counter::SwapBytesRead),
-    ("MiB written", Counter::SwapBytesWritten),
-];
+const TRAFFIC: [(&str, Counter); 2] = [("MiB read", Counter::SwapBytesRead), ("MiB written", Counter::SwapBytesWritten)];
 
 /// The titles of the columns. The first two and the last are words, all others numbers.
 pub fn header() -> Vec<String> {

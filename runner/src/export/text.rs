@@ -7,13 +7,7 @@ use crate::results::Comparison;
 /// The comparison as one table, below a line about the native run.
 pub fn render(comparison: &Comparison) -> String {
     let native = &comparison.native;
-    format!(
-        "{}: natively {:.3} s, {}\n{}",
-        comparison.command.join(" "),
-        native.seconds,
-        native.ending,
-        settings(comparison)
-    )
+    format!("{}: natively {:.3} s, {}\n{}", comparison.command.join(" "), native.seconds, native.ending, settings(comparison))
 }
 
 fn settings(comparison: &Comparison) -> String {
@@ -52,11 +46,7 @@ mod tests {
     #[test]
     fn a_row_for_each_setting() {
         let text = render(&sample::comparison());
-        assert_eq!(
-            text.lines().count(),
-            1 + 2 + 2 + 3,
-            "native run, titles, rows and three rules:\n{text}"
-        );
+        assert_eq!(text.lines().count(), 1 + 2 + 2 + 3, "native run, titles, rows and three rules:\n{text}");
         let line = |policy: &str| text.lines().find(|line| line.contains(policy));
         assert!(line("fifo").is_some_and(|line| line.contains("same")));
         assert!(line("clock").is_some_and(|line| line.contains("DIFFERENT")));

@@ -50,8 +50,7 @@ impl Installation {
         for name in ["bin", "lib"] {
             std::fs::create_dir(directory.path().join(name)).expect("a directory");
         }
-        std::fs::hard_link(cargo_bin("vmalloc"), directory.path().join("bin/vmalloc"))
-            .expect("a link");
+        std::fs::hard_link(cargo_bin("vmalloc"), directory.path().join("bin/vmalloc")).expect("a link");
         Installation { directory }
     }
 
