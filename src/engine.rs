@@ -96,6 +96,8 @@ pub struct Gauges {
     pub faults: AtomicU32,
     /// Frames that the hint map says hold retained pages.
     pub retained: AtomicU32,
+    /// Slots of the span that have been looked at; changed with the list of regions held.
+    pub regions: AtomicU32,
     /// Where the search for them goes on.
     pub retained_cursor: AtomicU32,
     /// Where the search for pages that are in slots goes on.
@@ -146,8 +148,6 @@ pub struct Engine {
 /// The list of regions.
 #[derive(Default)]
 pub struct Regions {
-    /// Slots that have been looked at: each holds a region, or something that was there before us.
-    pub made: u32,
     /// 1 + the first region without owner and blocks.
     pub free: u32,
 }

@@ -10,13 +10,14 @@
 //! may also go on, so the child finds some tokens whose holders it does not have, and settles them.
 
 use crate::arena::Owner;
-use crate::engine::{Engine, Pool};
+use crate::engine::{Engine, Pool, Regions};
 use crate::gate::Closer;
 use crate::heap::Ground;
 use crate::lock::Guard;
 use crate::page_table::GROUP_PAGES;
 use crate::pte::{Pte, State};
 use crate::region::Region;
+use crate::regions::EVERYBODY;
 use crate::sys::memory::{self, Protection};
 use crate::sys::{file, thread, Result};
 use core::sync::atomic::Ordering;
@@ -24,10 +25,18 @@ use core::sync::atomic::Ordering;
 /// A process about to fork: nobody else allocates, frees, or faults.
 pub struct Snapshot {
     engine: &'static Engine,
+    others: Others,
     pool: Guard<'static, Pool>,
     closer: Closer,
     memory: i32,
     swap: Option<i32>,
+}
+
+/// The locks that a thread may hold while it waits for the pager's: nobody does at the fork.
+struct Others {
+    _regions: Guard<'static, Regions>,
+    _opening: Guard<'static, ()>,
+    _shared: Guard<'static, ()>,
 }
 
 impl Engine {
@@ -39,11 +48,13 @@ impl Engine {
             let is_own = own.is_some_and(|own| core::ptr::eq(own, place.region));
             place.region.gate.close(&closer, is_own);
         }
+        let others = Others { _regions: self.regions.hold(), _opening: self.opening.hold(), _shared: self.shared.hold() };
         let mut pool = self.settled_pool();
         match self.copy(&mut pool) {
-            Ok((memory, swap)) => Ok(Snapshot { engine: self, pool, closer, memory, swap }),
+            Ok((memory, swap)) => Ok(Snapshot { engine: self, others, pool, closer, memory, swap }),
             Err(error) => {
                 drop(pool);
+                drop(others);
                 self.open_gates(&closer);
                 Err(error)
             }
@@ -195,6 +206,7 @@ impl Snapshot {
             file::close(swap);
         }
         drop(self.pool);
+        drop(self.others);
         self.engine.open_gates(&self.closer);
     }
 
@@ -204,7 +216,7 @@ impl Snapshot {
     /// # Safety
     /// Called once, in the child, whose only thread is the one that took the snapshot.
     pub unsafe fn child(self, own: Option<&Region>) -> Result<()> {
-        let Snapshot { engine, pool, closer, memory, swap } = self;
+        let Snapshot { engine, others, pool, closer, memory, swap } = self;
         // SAFETY: the copy holds all frames that are in use, and we are the only thread.
         unsafe { engine.arena().continue_on(memory)? };
         engine.swap.continue_on(swap);
@@ -213,10 +225,17 @@ impl Snapshot {
         engine.settle_tokens();
         engine.remap(memory, |owner| matches!(owner, Owner::Page(_)))?;
         drop(pool);
+        drop(others);
         for place in engine.places() {
             place.region.gate.reset();
-            if !own.is_some_and(|own| core::ptr::eq(own, place.region)) {
-                place.region.owner.store(0, Ordering::Release);
+            let owner = place.region.owner.load(Ordering::Relaxed);
+            if owner == EVERYBODY + 1 || own.is_some_and(|own| core::ptr::eq(own, place.region)) {
+                continue;
+            }
+            place.region.owner.store(0, Ordering::Release);
+            // SAFETY: nobody else is here.
+            if unsafe { place.region.heap() }.live() == 0 {
+                engine.enlist(&place);
             }
         }
         drop(closer);

@@ -205,10 +205,11 @@ impl Engine {
                 State::Resident => {
                     // Whatever pinned the block for its life (a thread's stack) has ended with it.
                     let retained = pte.to(State::Retained).without(Pte::R | Pte::ZERO).with(Pte::M).with_pins_of(Pte::VOID);
+                    // The slot first: a retained page that is taken has none to lose.
+                    self.drop_slot(pte.index());
                     let done = entry.change(pte, retained).is_ok();
                     if done {
                         self.gauges.pinned.fetch_sub(u32::from(pte.pins() > 0), Ordering::Relaxed);
-                        self.drop_slot(pte.index());
                         self.note_retained(pte.index(), true);
                     }
                     done

@@ -45,13 +45,24 @@ impl Engine {
                     self.note_resident(pool.frames().state().used());
                     return Some(frame);
                 }
-                let victim = self.take_retained().or_else(|| {
-                    let slots_left = pool.slots().state().free() > 0;
+                let mut victim = self.take_retained();
+                if victim.is_none() && !self.is_armed() {
+                    // The first page of a block is about to leave: system calls first.
+                    drop(pool);
+                    self.arm();
+                    continue;
+                }
+                if victim.is_none() {
                     // If only young pages are left, somebody has to give way after all.
                     let spare_young = round == 0;
-                    let saved = if slots_left { None } else { self.take_saved(spare_young) };
-                    saved.or_else(|| self.take_victim(&mut pool, spare_young))
-                });
+                    if pool.slots().state().free() == 0 {
+                        victim = self.take_saved(spare_young);
+                        if victim.is_none() && round > 0 {
+                            self.give_up_saved(&mut pool);
+                        }
+                    }
+                    victim = victim.or_else(|| self.take_victim(&mut pool, spare_young));
+                }
                 let Some(victim) = victim else {
                     break;
                 };
@@ -161,6 +172,35 @@ impl Engine {
         None
     }
 
+    /// Every slot is in use, and the pages that are in one of them as well cannot leave because they
+    /// are pinned: one of them gives its slot up, and will be written again.
+    fn give_up_saved(&'static self, pool: &mut Guard<'_, Pool>) {
+        let layout = *self.arena().layout();
+        for number in layout.first_pool..layout.first_shared {
+            let frame = self.arena().frame(number);
+            let Some(slot) = frame.slot.load(Ordering::Relaxed).checked_sub(1) else {
+                continue;
+            };
+            let Owner::Page(address) = frame.owner() else {
+                continue;
+            };
+            let Some((place, page)) = self.find_page(address) else {
+                continue;
+            };
+            let pte = place.page(page).pte();
+            let pinned = pte.state() == State::Resident && pte.index() == number && pte.pins() > 0;
+            // AcqRel: as in `drop_slot`; whoever takes the slot frees it.
+            if pinned
+                && place.page(page).change(pte, pte.with(Pte::M)).is_ok()
+                && frame.slot.compare_exchange(slot + 1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
+                let given = pool.slots().give(slot, 1);
+                debug_assert!(given, "slot {slot} was not in use");
+                return;
+            }
+        }
+    }
+
     /// The token of the page that the policy would have leave.
     fn take_victim(&'static self, pool: &mut Guard<'_, Pool>, spare_young: bool) -> Option<Victim> {
         let mut bits = LiveBits::new(self, spare_young);
@@ -246,9 +286,11 @@ impl Engine {
     fn reopen(&'static self, victim: &Victim, masked: bool) {
         let (fd, offset) = (self.arena().fd(), self.arena().offset(victim.frame));
         let at = victim.place.page_address(victim.page);
-        // SAFETY: a page of ours whose token we hold.
-        let mapped = unsafe { memory::map(Some(at), self.page(), Protection::ReadWrite, fd, offset) };
-        debug_assert!(mapped.is_ok(), "the mapping that was just cut fits again");
+        // SAFETY: a page of ours whose token we hold. It was mapped a moment ago; if somebody else has
+        // used up the mappings since, they will be fewer again.
+        while unsafe { memory::map(Some(at), self.page(), Protection::ReadWrite, fd, offset) }.is_err() {
+            thread::nap();
+        }
         self.keep(victim, victim.was.with(Pte::READ | Pte::WRITE | Pte::M), masked);
     }
 

@@ -6,11 +6,14 @@ use crate::engine::{Engine, Regions};
 use crate::gate::Closer;
 use crate::heap::{Ground, Heap};
 use crate::page_table::{Group, GROUP_PAGES};
+use crate::pte::{Pte, State};
 use crate::region::{Place, Region};
 use crate::span::RECORD;
 use crate::sys::memory::{self, Protection};
 use core::sync::atomic::Ordering;
 
+/// The owner of a region that everybody may use with its gate closed, and nobody takes over.
+pub const EVERYBODY: u32 = u32::MAX - 1;
 /// With more ownerless regions than this, a new thread takes one over instead of getting a new one.
 const MANY_OWNERLESS: usize = 16;
 
@@ -23,7 +26,7 @@ impl Engine {
         }
         let mut regions = self.regions.hold();
         let place = self.take_listed(&mut regions).or_else(|| {
-            let made = regions.made;
+            let made = self.gauges.regions.load(Ordering::Relaxed);
             let ownerless = || {
                 (0..made)
                     .filter(|number| self.exists(*number))
@@ -38,7 +41,21 @@ impl Engine {
         drop(regions);
         // Whoever found the region abandoned may still be in it, with the right to close gates.
         drop(Closer::hold());
+        self.scrub(&place);
         Some(place)
+    }
+
+    /// Clears what an earlier owner left in pages that hold no block: no thread sees another's bytes.
+    fn scrub(&'static self, place: &Place) {
+        for page in 0..(place.backed_groups() * GROUP_PAGES).min(place.pages()) {
+            let entry = place.page(page);
+            let pte = entry.pte();
+            let stale = pte.state() == State::Retained && !pte.has(Pte::ZERO);
+            if stale && entry.change(pte, pte.to(State::Filling)).is_ok() {
+                self.arena().clear(pte.index(), 1);
+                self.complete(entry, pte.with(Pte::ZERO));
+            }
+        }
     }
 
     fn take_listed(&'static self, regions: &mut Regions) -> Option<Place> {
@@ -48,11 +65,13 @@ impl Engine {
         Some(place)
     }
 
-    fn make_next(&'static self, regions: &mut Regions) -> Option<Place> {
+    fn make_next(&'static self, _regions: &mut Regions) -> Option<Place> {
         // A few slots may be taken by others; if many fail there is no memory for the record.
-        for number in regions.made..self.span().most.min(regions.made + 16) {
+        let made = self.gauges.regions.load(Ordering::Relaxed);
+        for number in made..self.span().most.min(made + 16) {
             if self.make_region(number) {
-                regions.made = number + 1;
+                // Release: pairs with `places`.
+                self.gauges.regions.store(number + 1, Ordering::Release);
                 return Some(self.place(number));
             }
         }
@@ -111,7 +130,7 @@ impl Engine {
     }
 
     /// Enters an empty region without owner in the list; the caller holds the right to close gates.
-    fn enlist(&'static self, place: &Place) {
+    pub(crate) fn enlist(&'static self, place: &Place) {
         let mut regions = self.regions.hold();
         let number = place.region.number.load(Ordering::Relaxed);
         if place.region.owner.load(Ordering::Relaxed) == 0 && place.region.listed.swap(1, Ordering::Relaxed) == 0 {
@@ -150,7 +169,7 @@ impl Engine {
     /// Memory is short: takes in everything that was freed anywhere and gives back every empty page.
     /// The caller is outside the gate of its own region, `own`.
     pub fn collect_everywhere(&'static self, own: Option<&Region>) {
-        let made = self.regions.hold().made;
+        let made = self.gauges.regions.load(Ordering::Acquire);
         for number in (0..made).filter(|number| self.exists(*number)) {
             let place = self.place(number);
             let is_own = own.is_some_and(|own| core::ptr::eq(own, place.region));
@@ -166,7 +185,8 @@ impl Engine {
 
     /// Every region that exists.
     pub fn places(&'static self) -> impl Iterator<Item = Place> {
-        let made = self.regions.hold().made;
+        // Acquire: pairs with the release in `make_next`.
+        let made = self.gauges.regions.load(Ordering::Acquire);
         (0..made).filter(|number| self.exists(*number)).map(|number| self.place(number))
     }
 

@@ -51,13 +51,11 @@ pub unsafe extern "C" fn myallocate(size: usize, _file: *const c_char, _line: c_
     let Some(engine) = engine::get_or_make() else {
         return null_mut();
     };
-    let page = engine.page();
-    let block = size.max(1).checked_next_multiple_of(page).and_then(|whole| blocks::allocate(whole, page, false));
-    let Some(block) = block.map(|block| block.as_ptr()) else {
+    let Some(block) = blocks::allocate_pages(size.max(1)).map(|block| block.as_ptr()) else {
         set_errno(libc::ENOMEM);
         return null_mut();
     };
-    let len = size.max(1).next_multiple_of(page);
+    let len = size.max(1).next_multiple_of(engine.page());
     let pinned = engine.pin(block as usize, len, Access::Write, false);
     if pinned < len {
         // So much cannot stay in memory beside the pages of the program.

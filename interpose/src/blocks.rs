@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use vmcore::engine::Engine;
 use vmcore::heap::{Block, Ground, Heap, NoRoom, NotABlock};
 use vmcore::region::{Place, Region};
-use vmcore::regions::collect;
+use vmcore::regions::{collect, EVERYBODY};
 use vmcore::stats::Counter;
 
 /// Bytes per granule.
@@ -81,6 +81,32 @@ pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
         }
     }
     allocate_slowly(size, align, zero)
+}
+
+/// A block of `size` bytes that shares no page with another.
+pub fn allocate_pages(size: usize) -> Option<NonNull<u8>> {
+    let engine = engine::get_or_make()?;
+    let place = threads::enter().and_then(|thread| own_place(engine, thread))?;
+    if size > MOST || !place.region.gate.enter() {
+        return failed();
+    }
+    // SAFETY: we are the owner, inside the gate.
+    let block = unsafe { place.region.heap() }.allocate_pages(&place, granules(size));
+    place.region.gate.leave();
+    let block = block.ok().or_else(|| {
+        engine.collect_everywhere(Some(place.region));
+        // SAFETY: as above.
+        let again = place.region.gate.enter().then(|| unsafe { place.region.heap() }.allocate_pages(&place, granules(size)))?;
+        place.region.gate.leave();
+        again.ok()
+    });
+    let Some(block) = block else {
+        return failed();
+    };
+    if let Some(thread) = thread::current() {
+        thread.note_allocated(size.next_multiple_of(engine.page()));
+    }
+    Some(finish(&place, block, size, false))
 }
 
 #[inline]
@@ -163,7 +189,7 @@ fn allocate_in_refuge(engine: &'static Engine, n: u64, align: u64, zero: bool, s
     // Acquire: pairs with the release below.
     let mut refuge = REFUGE.load(Ordering::Acquire);
     if refuge.is_null() {
-        let place = engine.acquire_region(u32::MAX - 1)?;
+        let place = engine.acquire_region(EVERYBODY)?;
         let new = core::ptr::from_ref(place.region).cast_mut();
         refuge = match REFUGE.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => new,

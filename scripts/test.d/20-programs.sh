@@ -14,6 +14,8 @@ same -p                "system calls of processes"  -- "$p/calls_process"
 same -p                "system calls that wait"     -- "$p/calls_sync"
 same -p                "signals"                    -- "$p/signals"
 same -p                "fork"                       -- "$p/fork_snapshot"
+same                   "fork while threads start"   -- "$p/fork_starting"
+same                   "no leftovers of threads"    TEST_EXPECT_ZERO=1 -- "$p/leftovers"
 same -p                "shared region"              TEST_EXPECT_NULL=1 -- "$p/shared_region"
 same -p                "shadow model, 8 threads"    -- "$p/shadow_model" 8 20000 3
 if [ "$mode" != quick ]; then

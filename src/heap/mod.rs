@@ -291,6 +291,13 @@ impl Heap {
         }
     }
 
+    /// Hands out `n` granules as whole pages, however few: what is pinned shares its pages with nobody.
+    pub fn allocate_pages(&mut self, ground: &impl Ground, n: u64) -> Result<Block, NoRoom> {
+        let block = self.allocate_large(ground, n, 1, false)?;
+        self.live += 1;
+        Ok(block)
+    }
+
     #[cold]
     fn allocate_long(&mut self, ground: &impl Ground, n: u64, align: u64, zero: bool) -> Result<Block, NoRoom> {
         if Heap::is_large(ground, n) {
