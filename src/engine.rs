@@ -1,9 +1,9 @@
 //! The engine as a whole: its parts, how they are made, and what is shared by all of them.
 //!
-//! Lock order, outermost first: a region's gate (or the right to close gates), the pager's lock, the
-//! trace's lock. No lock is held during swap I/O or while program memory is touched. The token of a
-//! page in transit is not a lock in this order: its holder may take the pager's lock, but nobody who
-//! holds the pager's lock waits for a token.
+//! Lock order, outermost first: the right to close gates, a region's gate, `regions`, `opening`,
+//! `shared`, the pager's lock (`pool`), the trace's lock. The last two are never held during swap I/O,
+//! and none while program memory is touched. The token of a page in transit is not a lock in this
+//! order: its holder may take the pager's lock, but nobody who holds the pager's lock waits for a token.
 
 use crate::arena::{Arena, Layout, Tables};
 use crate::bitmap::BitmapState;

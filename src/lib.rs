@@ -62,6 +62,7 @@ pub mod reclaim;
 pub mod pager;
 pub mod pin;
 
+pub mod kept_stack;
 pub mod moving;
 
 // What is not paged, and what is copied.

@@ -11,6 +11,7 @@ impl Engine {
     /// Moves the contents of `n` pages from `from_page` on to `to_page` on, both promised and both the
     /// caller's. The old pages are then empty, and their old contents replace the new ones'.
     pub fn move_pages(&'static self, from: &Place, from_page: u64, to: &Place, to_page: u64, n: u64) {
+        let _stack = self.keep_stack();
         let mut i = 0;
         while i < n {
             let first = self.take_token(from, from_page + i);

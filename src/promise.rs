@@ -59,6 +59,7 @@ impl Engine {
 
     /// See [`Ground::promise`]. The caller holds the region's gate.
     pub(crate) fn promise(&'static self, place: &Place, page: u64, n: u64, zero: bool) -> Option<bool> {
+        let _stack = self.keep_stack();
         if !self.take_promise(n) {
             return None;
         }
@@ -197,6 +198,7 @@ impl Engine {
 
     /// See [`Ground::release`]. No swap I/O; frames stay mapped until somebody needs them.
     pub(crate) fn release(&'static self, place: &Place, page: u64, n: u64) {
+        let _stack = self.keep_stack();
         let mut at = page;
         while at < page + n {
             let entry = place.page(at);

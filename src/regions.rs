@@ -21,6 +21,7 @@ impl Engine {
     /// A region for the thread `thread`: one without blocks, or a new one, or, when ended threads have
     /// left many blocks behind, the region of one of them.
     pub fn acquire_region(&'static self, thread: u32) -> Option<Place> {
+        let _stack = self.keep_stack();
         if self.regions.hold().free == 0 {
             self.collect_ownerless();
         }
@@ -115,6 +116,7 @@ impl Engine {
 
     /// The owner ends: its region has no owner any more. The caller is the owner, outside the gate.
     pub fn abandon_region(&'static self, place: &Place) {
+        let _stack = self.keep_stack();
         let closer = Closer::hold();
         // SAFETY: we are the owner and hold the right to close gates, so nobody else comes in.
         let heap = unsafe { place.region.heap() };
@@ -142,6 +144,7 @@ impl Engine {
     /// Takes in what other threads freed in a region without owner; called by whoever freed enough
     /// there to make it worth while.
     pub fn collect_abandoned(&'static self, place: &Place) {
+        let _stack = self.keep_stack();
         let closer = Closer::hold();
         if place.region.owner.load(Ordering::Acquire) == 0 {
             // SAFETY: nobody owns the region, and whoever takes it over waits for us.
@@ -158,6 +161,7 @@ impl Engine {
     /// Does `work` on the heap of a region that is not the caller's, with its owner kept out.
     /// `own` when the caller owns the region after all.
     pub fn with_closed<T>(&'static self, place: &Place, own: bool, work: impl FnOnce(&mut Heap) -> T) -> T {
+        let _stack = self.keep_stack();
         let closer = Closer::hold();
         place.region.gate.close(&closer, own);
         // SAFETY: the gate is closed, and only one thread can close gates.
@@ -169,6 +173,7 @@ impl Engine {
     /// Memory is short: takes in everything that was freed anywhere and gives back every empty page.
     /// The caller is outside the gate of its own region, `own`.
     pub fn collect_everywhere(&'static self, own: Option<&Region>) {
+        let _stack = self.keep_stack();
         let made = self.gauges.regions.load(Ordering::Acquire);
         for number in (0..made).filter(|number| self.exists(*number)) {
             let place = self.place(number);
@@ -241,6 +246,7 @@ impl Engine {
 
     /// Gives the bookkeeping page at `at` a frame for ever.
     fn map_bookkeeping(&'static self, at: usize) -> bool {
+        let _stack = self.keep_stack();
         // Paging needs frames too: bookkeeping never takes the last of them.
         let taken = self.gauges.bookkeeping.load(Ordering::Relaxed);
         if taken + (self.pool_frames() / 8).max(12) >= self.pool_frames() || !self.take_promise(1) {

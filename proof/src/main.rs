@@ -19,6 +19,10 @@ use vmcore::region::Place;
 use vmcore::regions::collect;
 use vmcore::trace::Access;
 
+// As in `interpose`: who builds the whole workspace has a libc crate that does not link the C library.
+#[link(name = "c")]
+unsafe extern "C" {}
+
 #[cfg(not(debug_assertions))]
 unsafe extern "C" {
     fn vmcore_can_panic_below_the_fault_handler() -> !;

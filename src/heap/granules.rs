@@ -84,7 +84,10 @@ fn each_word(words: &impl Words, start: u64, n: u64, change: impl Fn(u64, u64) -
         let first = at % PER_WORD;
         let here = (PER_WORD - first).min(end - at);
         let number = at / PER_WORD;
-        store(words, number, change(load(words, number), span(first, here)));
+        let mask = span(first, here);
+        // A whole word needs no look at what it was.
+        let word = if mask == !0 { 0 } else { load(words, number) };
+        store(words, number, change(word, mask));
         at += here;
     }
 }
@@ -111,7 +114,8 @@ pub fn clear(words: &impl Words, start: u64, n: u64) {
         let number = (end - 1) / PER_WORD;
         let from = if number == first { start } else { number * PER_WORD };
         let mask = span(from % PER_WORD, end - from);
-        store(words, number, load(words, number) & !mask);
+        let word = if mask == !0 { 0 } else { load(words, number) & !mask };
+        store(words, number, word);
         end = from;
     }
 }
@@ -123,7 +127,16 @@ pub fn inner_after(words: &impl Words, at: u64) -> u64 {
     let mut next = at + 1;
     loop {
         let first = next % PER_WORD;
-        let word = load(words, next / PER_WORD) >> (2 * first);
+        let mut word = load(words, next / PER_WORD);
+        if first == 0 {
+            // The middle of a long block: whole words of inner granules.
+            while word == LOW {
+                n += PER_WORD;
+                next += PER_WORD;
+                word = load(words, next / PER_WORD);
+            }
+        }
+        word >>= 2 * first;
         let inner = word & !(word >> 1) & LOW;
         let run = u64::from((!inner & LOW).trailing_zeros() / 2);
         n += run;

@@ -74,12 +74,17 @@ fn group_runs(ground: &impl Ground, number: u64, group: &Group) -> FreeRuns {
         return runs;
     }
     let granules = 1 << ground.page_shift();
-    let mut runs = FreeRuns::default();
-    let mut len = 0;
+    let (mut prefix, mut max, mut run) = (None, 0, 0);
     for (first, page) in (number * GROUP_PAGES..).zip(&group.pages) {
-        runs = runs.join(len, page_runs(ground, first, page), granules);
-        len += granules;
+        let runs = page_runs(ground, first, page);
+        run += runs.prefix;
+        if runs.prefix != granules {
+            prefix = prefix.or(Some(run));
+            max = max.max(run).max(runs.max);
+            run = runs.suffix;
+        }
     }
+    let runs = FreeRuns { prefix: prefix.unwrap_or(run), max: max.max(run), suffix: run };
     group.set_free_runs(runs);
     runs
 }

@@ -54,6 +54,15 @@ pub fn futex_wake(word: &AtomicU32, n: i32) {
     let _ = unsafe { syscall!(libc::SYS_futex, word.as_ptr(), operation, n) };
 }
 
+/// About where the caller's stack frame lies.
+#[inline(always)]
+pub fn stack_pointer() -> usize {
+    let pointer;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
+}
+
 /// Lets another thread run.
 pub fn yield_now() {
     // SAFETY: no arguments.
