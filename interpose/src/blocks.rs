@@ -75,7 +75,7 @@ pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
             let block = unsafe { region.heap() }.allocate_at_hand(&place, n);
             region.gate.leave();
             if let Some(block) = block {
-                thread.note_allocated(n as usize * GRANULE);
+                thread.note_allocated(block.len as usize * GRANULE);
                 return Some(finish(&place, block, size, zero));
             }
         }
@@ -104,7 +104,7 @@ pub fn allocate_pages(size: usize) -> Option<NonNull<u8>> {
         return failed();
     };
     if let Some(thread) = thread::current() {
-        thread.note_allocated(size.next_multiple_of(engine.page()));
+        thread.note_allocated(block.len as usize * GRANULE);
     }
     Some(finish(&place, block, size, false))
 }
@@ -157,7 +157,7 @@ fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>>
     match block {
         Ok(block) => {
             if let Some(thread) = thread::current() {
-                thread.note_allocated(n as usize * GRANULE);
+                thread.note_allocated(block.len as usize * GRANULE);
                 thread.report_bytes();
             }
             Some(finish(&place, block, size, zero))

@@ -1,14 +1,16 @@
 //! Just-freed blocks, kept by length for quick reuse: out of band, last in, first out.
 //!
-//! A block in a bin is parked: its first granule says so, its page stays promised. Blocks of up to
-//! 512 bytes have a bin of their exact length. Longer ones, up to large, come in classes, eight to a
-//! doubling, so that a request of about the same length finds them.
+//! A block in a bin is parked: its first granule says so, its page stays promised. Lengths come in
+//! classes, so that a request of about the same length finds a block: every multiple of 16 bytes up to
+//! 256, of 32 up to 512, and eight to a doubling up to large blocks.
 
-/// Blocks of up to this many granules (512 bytes) have a bin of their length.
+/// Blocks of up to this many granules (512 bytes) are short.
 pub const BINNED: u64 = 32;
 /// Blocks of this many granules and more are not kept.
 const LONGEST: u64 = 8192;
-const SLOTS: usize = 12;
+const SLOTS: usize = 16;
+/// Bins of short blocks: one for each length up to 16 granules, then for every second.
+const SHORT: usize = 24;
 const CLASSES: usize = 64;
 const LONG_SLOTS: usize = 4;
 /// So many granules (1 MiB) wait in long bins at the most.
@@ -18,9 +20,9 @@ const MOST_LONG: u64 = 65536;
 /// are not kept.
 #[repr(C)]
 pub struct Bins {
-    slots: [[u32; SLOTS]; BINNED as usize],
+    slots: [[u32; SLOTS]; SHORT],
     long: [[u32; LONG_SLOTS]; CLASSES],
-    filled: [u8; BINNED as usize],
+    filled: [u8; SHORT],
     long_filled: [u8; CLASSES],
     /// Granules in long bins.
     waiting: u32,
@@ -29,11 +31,24 @@ pub struct Bins {
 /// The length, in granules, that a request for `n` granules gets, if `n` is not large.
 #[inline]
 pub fn class_len(n: u64) -> u64 {
-    if n <= BINNED {
+    if n <= 16 {
         return n;
+    }
+    if n <= BINNED {
+        return n.next_multiple_of(2);
     }
     let step = 1u64 << (63 - n.leading_zeros() - 3);
     n.next_multiple_of(step)
+}
+
+/// The bin of short blocks of `len` granules; a length that no request gets has none.
+#[inline]
+fn short_bin(len: u64) -> usize {
+    match len {
+        0..=16 => len.wrapping_sub(1) as usize,
+        17..=BINNED if len % 2 == 0 => 7 + len as usize / 2,
+        _ => usize::MAX,
+    }
 }
 
 /// The long bin of blocks of `len` granules.
@@ -45,9 +60,9 @@ fn long_bin(len: u64) -> usize {
 impl Bins {
     /// Bins without blocks.
     pub const EMPTY: Bins = Bins {
-        slots: [[0; SLOTS]; BINNED as usize],
+        slots: [[0; SLOTS]; SHORT],
         long: [[0; LONG_SLOTS]; CLASSES],
-        filled: [0; BINNED as usize],
+        filled: [0; SHORT],
         long_filled: [0; CLASSES],
         waiting: 0,
     };
@@ -55,7 +70,7 @@ impl Bins {
     /// Takes a block of exactly `len` granules.
     #[inline]
     pub fn take(&mut self, len: u64) -> Option<u64> {
-        let bin = len.wrapping_sub(1) as usize;
+        let bin = short_bin(len);
         let filled = self.filled.get_mut(bin)?;
         let top = filled.checked_sub(1)?;
         let slot = self.slots.get(bin)?.get(top as usize)?;
@@ -66,7 +81,7 @@ impl Bins {
     /// Keeps a block of `len` granules; false when its bin is full or there is none.
     #[inline]
     pub fn keep(&mut self, start: u64, len: u64) -> bool {
-        let bin = len.wrapping_sub(1) as usize;
+        let bin = short_bin(len);
         let Some(filled) = self.filled.get_mut(bin) else {
             return false;
         };
@@ -83,13 +98,13 @@ impl Bins {
 
     /// How many more blocks of `len` granules the bin takes.
     pub fn room(&self, len: u64) -> usize {
-        let filled = self.filled.get(len.wrapping_sub(1) as usize);
+        let filled = self.filled.get(short_bin(len));
         filled.map_or(0, |filled| SLOTS.saturating_sub(*filled as usize))
     }
 
     /// Takes the older half of the bin of `len`: their starts and how many.
     pub fn take_oldest_half(&mut self, len: u64) -> ([u32; SLOTS], usize) {
-        let bin = len.wrapping_sub(1) as usize;
+        let bin = short_bin(len);
         let (Some(filled), Some(slots)) = (self.filled.get_mut(bin), self.slots.get_mut(bin)) else {
             return ([0; SLOTS], 0);
         };

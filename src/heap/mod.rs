@@ -59,6 +59,8 @@ pub enum NoRoom {
 pub struct Block {
     /// First granule.
     pub start: u64,
+    /// Its length in granules: at least what was asked for.
+    pub len: u64,
     /// Its bytes are known to be zero.
     pub zero: bool,
 }
@@ -133,12 +135,12 @@ impl Heap {
     /// Hands out a block of `n` granules if one is at hand: no search, no promise.
     #[inline]
     pub fn allocate_at_hand(&mut self, ground: &impl Ground, n: u64) -> Option<Block> {
-        let kept = if n <= BINNED { self.bins.take(n) } else { self.bins.take_long(bins::class_len(n)) };
+        let n = bins::class_len(n);
+        let kept = if n <= BINNED { self.bins.take(n) } else { self.bins.take_long(n) };
         let block = if let Some(start) = kept {
             granules::unpark(ground, start);
-            Block { start, zero: false }
+            Block { start, len: n, zero: false }
         } else {
-            let n = bins::class_len(n);
             if n > CARVED || self.run.len < n {
                 return None;
             }
@@ -174,7 +176,7 @@ impl Heap {
         }
         granules::set(ground, start, Granule::Live);
         self.run = Run { start: start + n, len: len - n, zero };
-        Block { start, zero }
+        Block { start, len: n, zero }
     }
 
     /// Sees to it that a block of `n` granules is at hand.
@@ -316,7 +318,7 @@ impl Heap {
                 self.vacate(ground, start + i * n, n);
             }
         }
-        Ok(Block { start, zero })
+        Ok(Block { start, len: n, zero })
     }
 
     /// How many more blocks of `n` granules are cut at once from the room behind the one at `start`:
@@ -339,7 +341,7 @@ impl Heap {
         let zero = ground.promise(page, pages, zero).ok_or(NoRoom::Backing)? || zero;
         self.lay_large(ground, page, 0, pages);
         self.frontier = self.frontier.max((page + pages) << shift);
-        Ok(Block { start, zero })
+        Ok(Block { start, len: pages << shift, zero })
     }
 
     /// Enters the pages `from .. to` of a large block that begins at `page`.
