@@ -21,6 +21,9 @@ use crate::sys::thread;
 use crate::trace::{Access, PageName, What};
 use core::sync::atomic::{AtomicU32, Ordering};
 
+/// How often a fault is tried again when the kernel refuses another mapping.
+const ATTEMPTS: u32 = 1000;
+
 /// How a fault ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
@@ -92,8 +95,8 @@ impl Engine {
                         Err(failure) => {
                             self.complete(entry, pte);
                             attempts += 1;
-                            if matches!(failure, Failure::Lost) || attempts > 100 {
-                                return Outcome::Lost;
+                            if matches!(failure, Failure::Lost) || attempts > ATTEMPTS {
+                                return self.lose(place, page);
                             }
                         }
                     }
@@ -108,12 +111,22 @@ impl Engine {
                         return Outcome::Resolved;
                     }
                     attempts += 1;
-                    if attempts > 100 {
-                        return Outcome::Lost;
+                    if attempts > ATTEMPTS {
+                        return self.lose(place, page);
                     }
                 }
             }
         }
+    }
+
+    /// The toucher of the page cannot go on: says so.
+    #[cold]
+    fn lose(&self, place: &Place, page: u64) -> Outcome {
+        say(format_args!(
+            "the page at {:#x} cannot be had: see above, or the kernel's limit vm.max_map_count is too low for this arena",
+            place.page_address(page)
+        ));
+        Outcome::Lost
     }
 
     /// Fills a frame with the page and maps it. The caller holds the token, and completes the entry

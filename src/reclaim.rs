@@ -72,6 +72,10 @@ impl Engine {
                     self.arena().frame(victim.frame).set_owner(Owner::Nobody);
                     return Some(victim.frame);
                 }
+                // Perhaps no mapping could be cut in two: one that stands alone need not be.
+                if let Some(frame) = self.obtain_lonely(masked) {
+                    return Some(frame);
+                }
             }
             // Everything is pinned or in transit: others have to get on first.
             if round < 1000 {
@@ -83,7 +87,7 @@ impl Engine {
         None
     }
 
-    /// A frame of a page that stands alone between pages that are not resident.
+    /// A frame of a page whose leaving makes the mappings fewer.
     pub(crate) fn obtain_lonely(&'static self, masked: bool) -> Option<u32> {
         let who = (self.hooks.who)();
         let layout = *self.arena().layout();
@@ -94,18 +98,38 @@ impl Engine {
             let Some(victim) = self.token_of(layout.first_pool + offset, can_leave) else {
                 continue;
             };
-            let mut neighbours = [victim.page.checked_sub(1), victim.page.checked_add(1)].into_iter().flatten();
-            let backed = victim.place.region.groups.load(Ordering::Relaxed) as u64 * 64;
-            let stands_alone = neighbours.all(|page| page >= backed || victim.place.page(page).pte().state() != State::Resident);
-            if !stands_alone {
+            if !self.stands_alone(&victim) {
                 self.complete(victim.entry, victim.was);
                 continue;
             }
             self.policy.removed(&mut pool.ring(), victim.frame);
             drop(pool);
-            return self.evict(&victim, masked, who).then_some(victim.frame);
+            let evicted = self.evict(&victim, masked, who);
+            self.arena().frame(victim.frame).set_owner(if evicted {
+                Owner::Nobody
+            } else {
+                Owner::Page(victim.place.page_address(victim.page))
+            });
+            return evicted.then_some(victim.frame);
         }
         None
+    }
+
+    /// Whether the victim has a mapping of its own that joins a gap when it leaves: one mapping less.
+    fn stands_alone(&self, victim: &Victim) -> bool {
+        let backed = u64::from(victim.place.region.groups.load(Ordering::Relaxed)) * 64;
+        let neighbour = |page: Option<u64>| {
+            let page = page.filter(|page| *page < backed)?;
+            let pte = victim.place.page(page).pte();
+            matches!(pte.state(), State::Resident | State::Retained).then_some(pte)
+        };
+        let before = neighbour(victim.page.checked_sub(1));
+        let after = neighbour(victim.page.checked_add(1));
+        let open = Pte::READ | Pte::WRITE;
+        let joined = |pte: Pte, frame: Option<u32>| Some(pte.index()) == frame && pte.0 & open == victim.was.0 & open;
+        let with_before = before.is_some_and(|pte| joined(pte, victim.frame.checked_sub(1)));
+        let with_after = after.is_some_and(|pte| joined(pte, victim.frame.checked_add(1)));
+        !with_before && !with_after && (before.is_none() || after.is_none())
     }
 
     /// Gives back a frame that was obtained and is mapped nowhere.
@@ -226,8 +250,16 @@ impl Engine {
     /// Evicts the victim; false if it had to stay, and then it is as it was.
     fn evict(&'static self, victim: &Victim, masked: bool, who: Who) -> bool {
         let at = victim.place.page_address(victim.page);
-        // SAFETY: a page of ours whose token we hold; who touches it from now on waits for us.
-        let closed = unsafe { memory::unback(at, self.page(), Protection::None) };
+        // SAFETY: a page of ours whose token we hold; who touches it from now on waits for us. At its limit
+        // of mappings the kernel refuses even to replace one, but not to remove one that stands alone;
+        // what is left then is a gap like the others, or for a moment a hole, which faults as well.
+        let closed = unsafe {
+            memory::unback(at, self.page(), Protection::None).or_else(|error| {
+                memory::unmap(at, self.page()).map_err(|_| error)?;
+                let _ = memory::unback(at, self.page(), Protection::None);
+                Ok::<(), crate::sys::Errno>(())
+            })
+        };
         if closed.is_err() {
             // Too many mappings to cut one more: the page stays, another may do.
             self.keep(victim, victim.was, masked);

@@ -46,7 +46,7 @@ pub fn class_len(n: u64) -> u64 {
 fn short_bin(len: u64) -> usize {
     match len {
         0..=16 => len.wrapping_sub(1) as usize,
-        17..=BINNED if len % 2 == 0 => 7 + len as usize / 2,
+        17..=BINNED if len.is_multiple_of(2) => 7 + len as usize / 2,
         _ => usize::MAX,
     }
 }

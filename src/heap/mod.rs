@@ -190,7 +190,7 @@ impl Heap {
         let rest = self.frontier.next_multiple_of(page) - self.frontier;
         let len = if rest >= n { rest } else { rest + page };
         let full_below = self.frontier.div_ceil(page) <= self.pages + self.large;
-        let grows = full_below && !self.is_loose(page) && self.frontier + len <= ground.pages() * page;
+        let grows = full_below && !self.is_loose(ground) && self.frontier + len <= ground.pages() * page;
         if grows && self.is_free(ground, self.frontier, len) {
             let start = self.frontier;
             if let Ok(zero) = self.occupy(ground, start, len) {
@@ -209,9 +209,12 @@ impl Heap {
         self.begin_run(ground, start, n, zero)
     }
 
-    /// Whether more than three eighths of the heap are holes: then they are searched before it grows.
-    fn is_loose(&self, page: u64) -> bool {
-        self.pages > 32 && self.held < self.pages * page / 8 * 5
+    /// Whether so much of the heap is holes that they are searched before it grows: three eighths, or
+    /// an eighth once half of the region is used up, where room for large blocks gets scarce.
+    fn is_loose(&self, ground: &impl Ground) -> bool {
+        let page = 1u64 << ground.page_shift();
+        let eighths = if self.frontier > ground.pages() * page / 2 { 7 } else { 5 };
+        self.pages > 32 && self.held < self.pages * page / 8 * eighths
     }
 
     /// Takes room for blocks of `n` granules from the next of the pages that have any, unless it is in
