@@ -56,7 +56,9 @@ pub mod region;
 pub mod regions;
 
 // How a page is promised, leaves, comes, stays, and moves.
+pub mod live_bits;
 pub mod promise;
+
 pub mod reclaim;
 
 pub mod pager;
