@@ -223,6 +223,15 @@ impl Arena {
         unsafe { core::ptr::write_bytes(self.view(frame) as *mut u8, 0, len) }
     }
 
+    /// Makes the bytes `at .. at + len` of a frame zero.
+    pub fn clear_part(&self, frame: u32, at: usize, len: usize) {
+        let page = 1usize << self.layout.page_shift;
+        if at < page && len <= page - at {
+            // SAFETY: a part of a frame whose token the caller holds; nobody uses these bytes.
+            unsafe { core::ptr::write_bytes((self.view(frame) + at) as *mut u8, 0, len) }
+        }
+    }
+
     /// In a child process: continues on the memory file `fd`, with the engine view remapped.
     ///
     /// # Safety

@@ -46,7 +46,7 @@ impl Engine {
         let closer = Closer::hold();
         for place in self.places() {
             let is_own = own.is_some_and(|own| core::ptr::eq(own, place.region));
-            place.region.gate.close(&closer, is_own);
+            place.region.gate().close(&closer, is_own);
         }
         let others = Others { _regions: self.regions.hold(), _opening: self.opening.hold(), _shared: self.shared.hold() };
         let mut pool = self.settled_pool();
@@ -63,7 +63,7 @@ impl Engine {
 
     fn open_gates(&'static self, closer: &Closer) {
         for place in self.places() {
-            place.region.gate.open(closer);
+            place.region.gate().open(closer);
         }
     }
 
@@ -227,7 +227,7 @@ impl Snapshot {
         drop(pool);
         drop(others);
         for place in engine.places() {
-            place.region.gate.reset();
+            place.region.gate().reset();
             let owner = place.region.owner.load(Ordering::Relaxed);
             if owner == EVERYBODY + 1 || own.is_some_and(|own| core::ptr::eq(own, place.region)) {
                 continue;

@@ -57,6 +57,23 @@ impl Gate {
         true
     }
 
+    /// As [`Gate::enter`], but false as well while the gate is closed: no call, no wait.
+    #[inline(always)]
+    pub fn try_enter(&self) -> bool {
+        // As in `enter`.
+        if self.inside.load(Ordering::Relaxed) != 0 {
+            return false;
+        }
+        self.inside.store(1, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        if self.closed.load(Ordering::Acquire) != 0 {
+            // Release: as in `leave`.
+            self.inside.store(0, Ordering::Release);
+            return false;
+        }
+        true
+    }
+
     #[cold]
     fn enter_slowly(&self) {
         loop {
@@ -72,7 +89,7 @@ impl Gate {
     }
 
     /// The owner leaves.
-    #[inline]
+    #[inline(always)]
     pub fn leave(&self) {
         // Release: pairs with the acquire in `close`.
         self.inside.store(0, Ordering::Release);

@@ -6,36 +6,46 @@
 
 use crate::engine::Engine;
 use crate::gate::Gate;
+use crate::heap::bins::Shelves;
 use crate::heap::granules::Words;
 use crate::heap::{Ground, Heap};
 use crate::page_table::{Group, Page, GROUP_PAGES};
 use crate::span::RECORD;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The record of a region. All zero: a region that nobody owns, with an empty heap.
+///
+/// What other threads write has a cache line of its own: the owner writes the gate all the time.
 #[repr(C)]
 pub struct Region {
-    /// Who may touch the heap.
-    pub gate: Gate,
-    /// 1 + the number of the thread that owns the region; 0 for nobody.
-    pub owner: AtomicU32,
-    /// The number of the region.
-    pub number: AtomicU32,
     /// Blocks that other threads freed since the owner last collected them.
     pub freed_blocks: AtomicU64,
     /// In which groups (modulo 64) they lie.
     pub freed_groups: AtomicU64,
-    /// Bytes handed out minus bytes freed, by whomever.
-    pub bytes: AtomicI64,
+    /// 1 + the number of the thread that owns the region; 0 for nobody.
+    pub owner: AtomicU32,
+    /// The number of the region.
+    pub number: AtomicU32,
     /// Groups of the page table that have frames.
     pub groups: AtomicU32,
     /// 1 + the next region without an owner, in the engine's list.
     pub next: AtomicU32,
     /// Whether the region is in that list.
     pub listed: AtomicU32,
+    /// Whether the owner took the region over with blocks of an earlier one.
+    pub inherited: AtomicU32,
+    /// Which pages of the shelves have frames, a bit each.
+    pub shelves: AtomicU32,
     /// Bytes of record and page table that have frames.
     pub table: AtomicUsize,
+    own: OwnLines,
+}
+
+/// What only the holder of the gate writes, and the gate.
+#[repr(C, align(64))]
+struct OwnLines {
+    gate: Gate,
     heap: UnsafeCell<Heap>,
 }
 
@@ -45,15 +55,21 @@ const _: () = assert!(size_of::<Region>() <= RECORD);
 unsafe impl Sync for Region {}
 
 impl Region {
+    /// Who may touch the heap.
+    #[inline(always)]
+    pub fn gate(&self) -> &Gate {
+        &self.own.gate
+    }
+
     /// The heap.
     ///
     /// # Safety
     /// The caller is the owner and inside the gate, or has closed the gate.
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn heap(&self) -> &mut Heap {
         // SAFETY: exclusive, as the caller promises.
-        unsafe { &mut *self.heap.get() }
+        unsafe { &mut *self.own.heap.get() }
     }
 }
 
@@ -92,6 +108,12 @@ impl Place {
         self.base + ((number as usize) << self.engine.page_shift())
     }
 
+    /// Whether `address` lies in the region's heap.
+    #[inline(always)]
+    pub fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.base) < self.engine.span().heap
+    }
+
     /// The granule that contains `address`.
     #[inline]
     pub fn granule(&self, address: usize) -> u64 {
@@ -112,6 +134,18 @@ impl Words for Place {
         // SAFETY: the slot reserves readable words for all granules of the region and some more;
         // only words of backed groups are written.
         unsafe { &*(at as *const AtomicU64).add(number as usize) }
+    }
+}
+
+impl Shelves for Place {
+    fn shelf_entry(&self, number: usize) -> &AtomicU32 {
+        let at = self.base + self.engine.span().shelves;
+        // SAFETY: the slot reserves readable room for all entries; only backed ones are written.
+        unsafe { &*(at as *const AtomicU32).add(number) }
+    }
+
+    fn back_shelf(&self, number: usize) -> bool {
+        self.engine.back_shelf(self, number)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Where regions come from and where they go: made for a thread, abandoned when it ends, taken over
-//! when their blocks are gone; and the frames of their growing bookkeeping.
+//! when their blocks are gone, or nearly; and the frames of their growing bookkeeping.
 
 use crate::arena::Owner;
 use crate::engine::{Engine, Regions};
@@ -18,44 +18,71 @@ pub const EVERYBODY: u32 = u32::MAX - 1;
 const MANY_OWNERLESS: usize = 16;
 
 impl Engine {
-    /// A region for the thread `thread`: one without blocks, or a new one, or, when ended threads have
-    /// left many blocks behind, the region of one of them.
-    pub fn acquire_region(&'static self, thread: u32) -> Option<Place> {
+    /// A region for the thread `thread`: one without blocks; or, unless it must be `whole`, one that an
+    /// ended thread left with some blocks; or a new one.
+    pub fn acquire_region(&'static self, thread: u32, whole: bool) -> Option<Place> {
         let _stack = self.keep_stack();
         if self.regions.hold().free == 0 {
             self.collect_ownerless();
         }
         let mut regions = self.regions.hold();
-        let place = self.take_listed(&mut regions).or_else(|| {
-            let made = self.gauges.regions.load(Ordering::Relaxed);
-            let ownerless = || {
-                (0..made)
-                    .filter(|number| self.exists(*number))
-                    .map(|number| self.place(number))
-                    .filter(|place| place.region.owner.load(Ordering::Relaxed) == 0)
-            };
-            let adopted = if ownerless().count() > MANY_OWNERLESS { ownerless().next() } else { None };
-            adopted.or_else(|| self.make_next(&mut regions)).or_else(|| ownerless().next())
-        })?;
+        let place = self
+            .take_listed(&mut regions)
+            .or_else(|| if whole { None } else { self.find_roomy() })
+            .or_else(|| self.make_next(&mut regions))
+            .or_else(|| if whole { None } else { self.ownerless().next() })?;
         // Release: pairs with those who ask whose region it is.
         place.region.owner.store(thread + 1, Ordering::Release);
         drop(regions);
         // Whoever found the region abandoned may still be in it, with the right to close gates.
         drop(Closer::hold());
+        if place.region.gate().enter() {
+            // SAFETY: we are the owner, inside the gate.
+            let heap = unsafe { place.region.heap() };
+            collect(&place, heap);
+            place.region.inherited.store(u32::from(heap.live() > 0), Ordering::Relaxed);
+            place.region.gate().leave();
+        }
         self.scrub(&place);
         Some(place)
     }
 
-    /// Clears what an earlier owner left in pages that hold no block: no thread sees another's bytes.
+    fn ownerless(&'static self) -> impl Iterator<Item = Place> {
+        // Relaxed: the list of regions is held, or the answer is a hint.
+        self.places().filter(|place| place.region.owner.load(Ordering::Relaxed) == 0)
+    }
+
+    /// A region without owner that is not even half used: it saves the bookkeeping of another, and the
+    /// new owner finds its room in pages that are resident. With very many of them, any.
+    fn find_roomy(&'static self) -> Option<Place> {
+        let many = self.ownerless().count() > MANY_OWNERLESS;
+        let roomy = |place: &Place| place.backed_groups() * GROUP_PAGES < place.pages() / 2 && !self.is_armed();
+        self.ownerless().find(|place| many || roomy(place))
+    }
+
+    /// Clears what an earlier owner left where no block lies: no thread sees another's bytes.
     fn scrub(&'static self, place: &Place) {
         for page in 0..(place.backed_groups() * GROUP_PAGES).min(place.pages()) {
             let entry = place.page(page);
             let pte = entry.pte();
-            let stale = pte.state() == State::Retained && !pte.has(Pte::ZERO);
-            if stale && entry.change(pte, pte.to(State::Filling)).is_ok() {
+            let stale = match pte.state() {
+                State::Retained => !pte.has(Pte::ZERO),
+                // Later these pages may be absent, and then they stay as they are.
+                State::Resident => !self.is_armed() && pte.pins() == 0,
+                _ => false,
+            };
+            if !stale || entry.change(pte, pte.to(State::Filling)).is_err() {
+                continue;
+            }
+            if pte.state() == State::Retained {
                 self.arena().clear(pte.index(), 1);
                 self.complete(entry, pte.with(Pte::ZERO));
+                continue;
             }
+            Heap::each_dead_run(place, page, |first, n| {
+                self.arena().clear_part(pte.index(), first as usize * 16, n as usize * 16)
+            });
+            self.complete(entry, pte);
         }
     }
 
@@ -121,7 +148,7 @@ impl Engine {
         // SAFETY: we are the owner and hold the right to close gates, so nobody else comes in.
         let heap = unsafe { place.region.heap() };
         collect(place, heap);
-        heap.flush(place);
+        self.tidy(place, heap);
         let empty = heap.live() == 0;
         // Release: pairs with the acquire of the next owner.
         place.region.owner.store(0, Ordering::Release);
@@ -150,7 +177,7 @@ impl Engine {
             // SAFETY: nobody owns the region, and whoever takes it over waits for us.
             let heap = unsafe { place.region.heap() };
             collect(place, heap);
-            heap.flush(place);
+            self.tidy(place, heap);
             if heap.live() == 0 {
                 self.enlist(place);
             }
@@ -158,15 +185,23 @@ impl Engine {
         drop(closer);
     }
 
+    /// Gives back the pages without blocks of a region that nobody owns. While frames are plentiful
+    /// what lies in bins waits there until the last block is gone.
+    fn tidy(&'static self, place: &Place, heap: &mut Heap) {
+        if heap.live() == 0 || self.is_armed() {
+            heap.flush(place);
+        }
+    }
+
     /// Does `work` on the heap of a region that is not the caller's, with its owner kept out.
     /// `own` when the caller owns the region after all.
     pub fn with_closed<T>(&'static self, place: &Place, own: bool, work: impl FnOnce(&mut Heap) -> T) -> T {
         let _stack = self.keep_stack();
         let closer = Closer::hold();
-        place.region.gate.close(&closer, own);
+        place.region.gate().close(&closer, own);
         // SAFETY: the gate is closed, and only one thread can close gates.
         let result = work(unsafe { place.region.heap() });
-        place.region.gate.open(&closer);
+        place.region.gate().open(&closer);
         result
     }
 
@@ -223,6 +258,25 @@ impl Engine {
                     true
                 })
         })
+    }
+
+    /// See [`Shelves::back_shelf`](crate::heap::bins::Shelves::back_shelf): frames are plentiful until
+    /// the first page is absent.
+    pub(crate) fn back_shelf(&'static self, place: &Place, number: usize) -> bool {
+        if self.is_armed() {
+            return false;
+        }
+        let page = (number * size_of::<u32>()) >> self.page_shift();
+        let bit = 1 << page;
+        // Relaxed: only the holder of the region's gate looks at it.
+        let backed = place.region.shelves.load(Ordering::Relaxed);
+        if backed & bit == 0 {
+            if !self.map_bookkeeping(place.base + self.span().shelves + (page << self.page_shift())) {
+                return false;
+            }
+            place.region.shelves.store(backed | bit, Ordering::Relaxed);
+        }
+        true
     }
 
     /// Makes room to note blocks that other threads free in the group of `page`. The caller keeps

@@ -6,11 +6,13 @@
 //!   record    the region's own state (`region.rs`), then its page table
 //!   granules  two bits for each 16 bytes of heap
 //!   freed     one bit for each 16 bytes of heap
+//!   shelves   blocks that wait for reuse (`heap/bins.rs`)
 //! ```
 //!
 //! So the region of an address, and the address of everything about it, is arithmetic. Slots are
 //! reserved one by one as threads come; what has no frame yet reads as zeros.
 
+use crate::heap::bins::SHELF_ENTRIES;
 use crate::page_table::{Group, GROUP_PAGES};
 
 /// The first slot: far from where the kernel, loaders and sanitizers put things.
@@ -33,6 +35,8 @@ pub struct Span {
     pub granules: usize,
     /// Offset of the words in which other threads free.
     pub freed: usize,
+    /// Offset of the shelves.
+    pub shelves: usize,
     /// Bytes of a slot that are in use.
     pub len: usize,
     /// How many regions fit.
@@ -48,10 +52,11 @@ impl Span {
         // One group more than needed: a block that ends with the heap is measured one word further.
         let granules = heap.checked_add(table.next_multiple_of(page))?;
         let freed = granules.checked_add((groups + 1).checked_mul(page)?)?;
-        let len = freed.checked_add((groups.div_ceil(2) + 1).checked_mul(page)?)?;
+        let shelves = freed.checked_add((groups.div_ceil(2) + 1).checked_mul(page)?)?;
+        let len = shelves.checked_add((SHELF_ENTRIES * size_of::<u32>()).next_multiple_of(page))?;
         let slot_shift = len.checked_next_power_of_two()?.trailing_zeros().max(21);
         let most = ((END - BASE) >> slot_shift).min(MOST);
-        (most > 0).then_some(Span { slot_shift, heap, granules, freed, len, most: most as u32 })
+        (most > 0).then_some(Span { slot_shift, heap, granules, freed, shelves, len, most: most as u32 })
     }
 
     /// Where slot `number` begins.
@@ -81,9 +86,10 @@ mod tests {
             let groups = pages.div_ceil(64);
             assert!(heap + RECORD + groups * size_of::<Group>() <= span.granules);
             assert!(span.granules + heap / 64 <= span.freed);
-            assert!(span.freed + heap / 128 <= span.len);
+            assert!(span.freed + heap / 128 <= span.shelves);
+            assert!(span.shelves + SHELF_ENTRIES * 4 <= span.len);
             assert!(span.len <= 1 << span.slot_shift);
-            assert!([span.granules, span.freed, span.len].iter().all(|o| o % (1 << shift) == 0));
+            assert!([span.granules, span.freed, span.shelves, span.len].iter().all(|o| o % (1 << shift) == 0));
             assert_eq!(span.find(span.slot(0) + 5), Some((0, 5)));
             assert_eq!(span.find(BASE - 1), None);
             assert_eq!(span.find(END), None);

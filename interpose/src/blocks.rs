@@ -9,17 +9,18 @@ use crate::{engine, thread, threads};
 use core::ptr::{null_mut, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use vmcore::engine::Engine;
+use vmcore::heap::bins::BINNED;
 use vmcore::heap::{Block, Ground, Heap, NoRoom, NotABlock};
 use vmcore::region::{Place, Region};
 use vmcore::regions::{collect, EVERYBODY};
 use vmcore::stats::Counter;
 
 /// Bytes per granule.
-const GRANULE: usize = 16;
+pub(crate) const GRANULE: usize = 16;
 /// No request may be larger: differences of pointers into a block must fit.
-const MOST: usize = isize::MAX as usize;
+pub(crate) const MOST: usize = isize::MAX as usize;
 /// A region without owner is tidied after so many blocks were freed in it.
-const TIDY: u64 = 32;
+const TIDY: u64 = 256;
 
 /// The region for requests of those who have none.
 static REFUGE: AtomicPtr<Region> = AtomicPtr::new(null_mut());
@@ -45,7 +46,7 @@ impl From<NotABlock> for Bad {
 }
 
 #[inline]
-fn granules(size: usize) -> u64 {
+pub(crate) fn granules(size: usize) -> u64 {
     (size.max(1) as u64).div_ceil(GRANULE as u64)
 }
 
@@ -57,23 +58,36 @@ fn place_of(engine: &'static Engine, region: &'static Region) -> Place {
 
 /// The running thread and its region, if it has one.
 #[inline(always)]
-fn own() -> Option<(&'static thread::Thread, &'static Region)> {
+pub(crate) fn own() -> Option<(&'static thread::Thread, Place)> {
     let thread = thread::current()?;
     // SAFETY: regions live for ever.
     let region = unsafe { thread.region.load(Ordering::Relaxed).as_ref()? };
-    Some((thread, region))
+    Some((thread, place_of(engine::get()?, region)))
+}
+
+/// A block of `size` bytes if one of that length was just freed; no call, no wait.
+#[inline(always)]
+pub fn allocate_at_hand(size: usize) -> Option<NonNull<u8>> {
+    let n = granules(size);
+    let (thread, place) = own()?;
+    if n > BINNED || !place.region.gate().try_enter() {
+        return None;
+    }
+    // SAFETY: we are the owner, inside the gate.
+    let block = unsafe { place.region.heap() }.take_binned(&place, n);
+    place.region.gate().leave();
+    let block = block?;
+    thread.note_allocated(block.len as usize * GRANULE);
+    Some(pointer(&place, block))
 }
 
 /// A block of `size` bytes at a multiple of `align` (a power of two), zeroed if `zero`.
-#[inline(always)]
 pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
-    let n = granules(size);
-    if let (Some((thread, region)), true, Some(engine)) = (own(), align <= GRANULE, engine::get()) {
-        if region.gate.enter() {
-            let place = place_of(engine, region);
+    if let (Some((thread, place)), true) = (own(), align <= GRANULE) {
+        if place.region.gate().try_enter() {
             // SAFETY: we are the owner, inside the gate.
-            let block = unsafe { region.heap() }.allocate_at_hand(&place, n);
-            region.gate.leave();
+            let block = unsafe { place.region.heap() }.allocate_at_hand(&place, granules(size));
+            place.region.gate().leave();
             if let Some(block) = block {
                 thread.note_allocated(block.len as usize * GRANULE);
                 return Some(finish(&place, block, size, zero));
@@ -87,17 +101,17 @@ pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
 pub fn allocate_pages(size: usize) -> Option<NonNull<u8>> {
     let engine = engine::get_or_make()?;
     let place = threads::enter().and_then(|thread| own_place(engine, thread))?;
-    if size > MOST || !place.region.gate.enter() {
+    if size > MOST || !place.region.gate().enter() {
         return failed();
     }
     // SAFETY: we are the owner, inside the gate.
     let block = unsafe { place.region.heap() }.allocate_pages(&place, granules(size));
-    place.region.gate.leave();
+    place.region.gate().leave();
     let block = block.ok().or_else(|| {
         engine.collect_everywhere(Some(place.region));
         // SAFETY: as above.
-        let again = place.region.gate.enter().then(|| unsafe { place.region.heap() }.allocate_pages(&place, granules(size)))?;
-        place.region.gate.leave();
+        let again = place.region.gate().enter().then(|| unsafe { place.region.heap() }.allocate_pages(&place, granules(size)))?;
+        place.region.gate().leave();
         again.ok()
     });
     let Some(block) = block else {
@@ -109,15 +123,19 @@ pub fn allocate_pages(size: usize) -> Option<NonNull<u8>> {
     Some(finish(&place, block, size, false))
 }
 
-#[inline]
+#[inline(always)]
+fn pointer(place: &Place, block: Block) -> NonNull<u8> {
+    // SAFETY: blocks never lie at address zero.
+    unsafe { NonNull::new_unchecked(place.address(block.start) as *mut u8) }
+}
+
 fn finish(place: &Place, block: Block, size: usize, zero: bool) -> NonNull<u8> {
-    let address = place.address(block.start) as *mut u8;
+    let pointer = pointer(place, block);
     if zero && !block.zero {
         // SAFETY: a fresh block of at least `size` bytes; its pages may fault, no lock is held.
-        unsafe { core::ptr::write_bytes(address, 0, size) };
+        unsafe { pointer.write_bytes(0, size) };
     }
-    // SAFETY: blocks never lie at address zero.
-    unsafe { NonNull::new_unchecked(address) }
+    pointer
 }
 
 #[cold]
@@ -131,7 +149,7 @@ fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>>
     let Some(place) = threads::enter().and_then(|thread| own_place(engine, thread)) else {
         return allocate_in_refuge(engine, n, align, zero, size);
     };
-    if !place.region.gate.enter() {
+    if !place.region.gate().enter() {
         // A signal handler interrupted malloc in this very thread.
         return allocate_in_refuge(engine, n, align, zero, size);
     }
@@ -145,14 +163,17 @@ fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>>
         heap.flush(&place);
         block = heap.allocate(&place, n, align, zero);
     }
-    place.region.gate.leave();
+    place.region.gate().leave();
     if block == Err(NoRoom::Backing) {
         engine.collect_everywhere(Some(place.region));
-        if place.region.gate.enter() {
+        if place.region.gate().enter() {
             // SAFETY: as above.
             block = unsafe { place.region.heap() }.allocate(&place, n, align, zero);
-            place.region.gate.leave();
+            place.region.gate().leave();
         }
+    }
+    if block == Err(NoRoom::Region) && place.region.inherited.load(Ordering::Relaxed) != 0 {
+        return allocate_in_whole(engine, &place, size, align, zero);
     }
     match block {
         Ok(block) => {
@@ -166,7 +187,18 @@ fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>>
     }
 }
 
-fn failed() -> Option<NonNull<u8>> {
+/// The thread's region is used up, in part by blocks of a thread that ended: it gets one of its own.
+fn allocate_in_whole(engine: &'static Engine, old: &Place, size: usize, align: u64, zero: bool) -> Option<NonNull<u8>> {
+    let thread = thread::current()?;
+    if granules(size) > old.pages() << old.page_shift() || acquire(engine, thread, true).is_none() {
+        return failed();
+    }
+    engine.abandon_region(old);
+    // Either the new region has room, or it is nobody's but the caller's and really used up.
+    allocate_slowly(size, align as usize * GRANULE, zero)
+}
+
+pub(crate) fn failed() -> Option<NonNull<u8>> {
     if let Some(thread) = thread::current() {
         thread.counters.count(Counter::MallocFailed);
     }
@@ -179,7 +211,11 @@ fn own_place(engine: &'static Engine, thread: &'static thread::Thread) -> Option
     if let Some(region) = unsafe { thread.region.load(Ordering::Relaxed).as_ref() } {
         return Some(place_of(engine, region));
     }
-    let place = engine.acquire_region(thread.number.load(Ordering::Relaxed))?;
+    acquire(engine, thread, false)
+}
+
+fn acquire(engine: &'static Engine, thread: &'static thread::Thread, whole: bool) -> Option<Place> {
+    let place = engine.acquire_region(thread.number.load(Ordering::Relaxed), whole)?;
     thread.region.store(core::ptr::from_ref(place.region).cast_mut(), Ordering::Relaxed);
     Some(place)
 }
@@ -189,7 +225,7 @@ fn allocate_in_refuge(engine: &'static Engine, n: u64, align: u64, zero: bool, s
     // Acquire: pairs with the release below.
     let mut refuge = REFUGE.load(Ordering::Acquire);
     if refuge.is_null() {
-        let place = engine.acquire_region(EVERYBODY)?;
+        let place = engine.acquire_region(EVERYBODY, true)?;
         let new = core::ptr::from_ref(place.region).cast_mut();
         refuge = match REFUGE.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => new,
@@ -216,16 +252,32 @@ pub fn abandon(engine: &'static Engine, region: &'static Region) {
     engine.abandon_region(&place_of(engine, region));
 }
 
-/// Frees the block at `address`.
+/// Frees the block at `address` if its bin has room; false, and nothing has changed, if not.
 #[inline(always)]
+pub fn free_at_hand(address: usize) -> bool {
+    let Some((thread, place)) = own() else {
+        return false;
+    };
+    if !place.contains(address) || !address.is_multiple_of(GRANULE) || !place.region.gate().try_enter() {
+        return false;
+    }
+    // SAFETY: we are the owner, inside the gate.
+    let freed = unsafe { place.region.heap() }.free_binned(&place, place.granule(address));
+    place.region.gate().leave();
+    let Some(n) = freed else {
+        return false;
+    };
+    thread.note_freed(n as usize * GRANULE);
+    true
+}
+
+/// Frees the block at `address`.
 pub fn free(address: usize) -> Result<(), Bad> {
-    if let (Some((thread, region)), Some(engine)) = (own(), engine::get()) {
-        let place = place_of(engine, region);
-        let own = address.wrapping_sub(place.base) < engine.span().heap;
-        if own && address.is_multiple_of(GRANULE) && region.gate.enter() {
+    if let Some((thread, place)) = own() {
+        if place.contains(address) && address.is_multiple_of(GRANULE) && place.region.gate().enter() {
             // SAFETY: we are the owner, inside the gate.
-            let freed = unsafe { region.heap() }.free(&place, place.granule(address));
-            region.gate.leave();
+            let freed = unsafe { place.region.heap() }.free(&place, place.granule(address));
+            place.region.gate().leave();
             let n = freed?;
             thread.note_freed(n as usize * GRANULE);
             return Ok(());
@@ -298,69 +350,4 @@ fn note_freed(engine: &'static Engine, place: &Place, start: u64) -> Result<(), 
         engine.collect_abandoned(place);
     }
     Ok(())
-}
-
-/// The bytes that the program may use of the block at `address`.
-pub fn usable_size(address: usize) -> Result<usize, Bad> {
-    let engine = engine::get_or_make().ok_or(Bad::Foreign)?;
-    let Some(place) = engine.find(address) else {
-        return if engine.is_shared(address) { Ok(engine.shared_size(address)?) } else { Err(Bad::Foreign) };
-    };
-    if !address.is_multiple_of(GRANULE) {
-        return Err(Bad::Middle);
-    }
-    Ok(Heap::measure(&place, place.granule(address))? as usize * GRANULE)
-}
-
-/// Makes the block at `address` hold `size` bytes, here or elsewhere; `Ok(None)` if there is no
-/// memory, and then the block is as it was.
-pub fn reallocate(address: usize, size: usize) -> Result<Option<NonNull<u8>>, Bad> {
-    let old_size = usable_size(address)?;
-    if size > MOST {
-        return Ok(failed());
-    }
-    let (old, new) = (granules(old_size), granules(size));
-    let engine = engine::get_or_make().ok_or(Bad::Foreign)?;
-    let place = engine.find(address);
-    if let Some(place) = place {
-        let own = thread::current().filter(|thread| core::ptr::eq(thread.region.load(Ordering::Relaxed), place.region));
-        if let (Some(thread), true) = (own, old != new) {
-            if place.region.gate.enter() {
-                // SAFETY: we are the owner, inside the gate.
-                let resized = unsafe { place.region.heap() }.resize(&place, place.granule(address), old, new);
-                place.region.gate.leave();
-                if resized {
-                    let now = Heap::measure(&place, place.granule(address)).unwrap_or(new);
-                    thread.note_resized((now as i64 - old as i64) * GRANULE as i64);
-                    return Ok(NonNull::new(address as *mut u8));
-                }
-            }
-        }
-    }
-    if new == old {
-        return Ok(NonNull::new(address as *mut u8));
-    }
-    let Some(target) = allocate(size, GRANULE, false) else {
-        return Ok(None);
-    };
-    let to = target.as_ptr() as usize;
-    let moved = match (place, engine.find(to)) {
-        (Some(from), Some(target)) if Heap::is_large(&from, old) && Heap::is_large(&target, new) => {
-            let pages = old.min(new) >> from.page_shift();
-            engine.move_pages(&from, place_page(&from, address), &target, place_page(&target, to), pages);
-            (pages << from.page_shift()) as usize * GRANULE
-        }
-        _ => 0,
-    };
-    let rest = old_size.min(size) - moved.min(old_size.min(size));
-    if rest > 0 {
-        // SAFETY: both blocks hold that much and do not overlap; pages may fault, no lock is held.
-        unsafe { core::ptr::copy_nonoverlapping((address + moved) as *const u8, (to + moved) as *mut u8, rest) };
-    }
-    free(address)?;
-    Ok(Some(target))
-}
-
-fn place_page(place: &Place, address: usize) -> u64 {
-    place.granule(address) >> place.page_shift()
 }

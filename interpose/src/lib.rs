@@ -12,6 +12,7 @@ mod malloc;
 mod misuse;
 mod next;
 mod processes;
+mod resizing;
 mod settings;
 mod signals;
 mod statistics;

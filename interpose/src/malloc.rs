@@ -2,6 +2,7 @@
 
 use crate::blocks::{self, Bad};
 use crate::misuse;
+use crate::resizing;
 use core::ffi::{c_int, c_void};
 use core::ptr::{null_mut, NonNull};
 use vmcore::units::SYSTEM_PAGE;
@@ -26,6 +27,14 @@ fn answer(block: Option<NonNull<u8>>) -> *mut c_void {
 /// malloc(3).
 #[no_mangle]
 pub extern "C" fn malloc(size: usize) -> *mut c_void {
+    match blocks::allocate_at_hand(size) {
+        Some(block) => block.as_ptr().cast(),
+        None => malloc_slowly(size),
+    }
+}
+
+#[inline(never)]
+fn malloc_slowly(size: usize) -> *mut c_void {
     answer(blocks::allocate(size, 1, false))
 }
 
@@ -38,10 +47,18 @@ pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// free(3); errno stays as it is.
 #[no_mangle]
 pub extern "C" fn free(block: *mut c_void) {
-    if !block.is_null() {
-        if let Err(bad) = blocks::free(block as usize) {
-            misuse::die("free", block as usize, bad);
-        }
+    if !blocks::free_at_hand(block as usize) {
+        free_slowly(block);
+    }
+}
+
+#[inline(never)]
+fn free_slowly(block: *mut c_void) {
+    if block.is_null() {
+        return;
+    }
+    if let Err(bad) = blocks::free(block as usize) {
+        misuse::die("free", block as usize, bad);
     }
 }
 
@@ -55,7 +72,7 @@ pub extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
         free(block);
         return null_mut();
     }
-    match blocks::reallocate(block as usize, size) {
+    match resizing::reallocate(block as usize, size) {
         Ok(moved) => answer(moved),
         Err(bad) => misuse::die("realloc", block as usize, bad),
     }
@@ -128,7 +145,7 @@ pub extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     if block.is_null() {
         return 0;
     }
-    blocks::usable_size(block as usize).unwrap_or_else(|bad: Bad| misuse::die("malloc_usable_size", block as usize, bad))
+    resizing::usable_size(block as usize).unwrap_or_else(|bad: Bad| misuse::die("malloc_usable_size", block as usize, bad))
 }
 
 /// free under its old name.

@@ -76,7 +76,7 @@ fn blocks(u: &Unknown) {
     u.place.release(at, n);
     black_box(u.place.back(at, n, u.flag));
     u.engine.move_pages(&u.place, at, &u.other, n, u.number.into());
-    if let Some(place) = u.engine.acquire_region(u.number) {
+    if let Some(place) = u.engine.acquire_region(u.number, false) {
         u.engine.abandon_region(&place);
     }
     u.engine.collect_everywhere(Some(u.place.region));

@@ -147,29 +147,40 @@ pub fn inner_after(words: &impl Words, at: u64) -> u64 {
     }
 }
 
-/// Parks the live block at `at` if it ends in the same word; its length. The quick way for small
-/// blocks: one load and one store.
-#[inline]
-pub fn park_in_word(words: &impl Words, at: u64) -> Option<u64> {
+/// The length of the live block at `at`, and its first word as it is when the block is parked: the quick
+/// way to free, one load or few, and one store if the caller goes on.
+#[inline(always)]
+pub fn live_at(words: &impl Words, at: u64) -> Option<(u64, u64)> {
     let shift = 2 * (at % PER_WORD);
-    let word = load(words, at / PER_WORD);
+    let mut number = at / PER_WORD;
+    let word = load(words, number);
     let here = word >> shift;
     if here & 0b11 != Granule::Live as u64 {
         return None;
     }
     let rest = here >> 2;
     let inner = rest & !(rest >> 1) & LOW;
-    let run = u64::from((!inner & LOW).trailing_zeros() / 2);
-    // Up to the last granule of the word it might go on in the next.
-    if at % PER_WORD + 1 + run >= PER_WORD {
-        return None;
+    let mut n = 1 + u64::from((!inner & LOW).trailing_zeros() / 2);
+    let mut last = at % PER_WORD + n;
+    // As long as it reaches the end of a word it may go on in the next.
+    while last == PER_WORD {
+        number += 1;
+        let word = load(words, number);
+        let inner = word & !(word >> 1) & LOW;
+        last = u64::from((!inner & LOW).trailing_zeros() / 2).min(PER_WORD);
+        n += last;
     }
-    store(words, at / PER_WORD, word & !(1 << shift));
-    Some(run + 1)
+    Some((n, word & !(1 << shift)))
+}
+
+/// Stores the word that [`live_at`] gave.
+#[inline(always)]
+pub fn park(words: &impl Words, at: u64, parked: u64) {
+    store(words, at / PER_WORD, parked);
 }
 
 /// Makes the parked block at `at` live.
-#[inline]
+#[inline(always)]
 pub fn unpark(words: &impl Words, at: u64) {
     let word = load(words, at / PER_WORD);
     store(words, at / PER_WORD, word | 1 << (2 * (at % PER_WORD)));
@@ -316,6 +327,7 @@ mod tests {
             fill(&a, start, n, Granule::Live);
             assert_eq!(get(&a, start), Granule::Live);
             assert_eq!(inner_after(&a, start), n - 1);
+            assert_eq!(live_at(&a, start).map(|(n, _)| n), Some(n));
             assert_eq!(head_at_or_before(&a, start + n - 1, 0), Some(start));
             clear(&a, start, n);
         }

@@ -13,6 +13,7 @@ mod afar;
 pub mod bins;
 pub mod granules;
 mod large;
+mod lookup;
 mod refill;
 pub mod space;
 mod stretch;
@@ -21,12 +22,13 @@ mod stretch;
 mod model;
 
 use crate::page_table::{Group, Usage, GROUP_PAGES};
-use bins::{Bins, BINNED};
+use bins::{Bins, Shelves, BINNED};
 use core::sync::atomic::AtomicU64;
 use granules::{Granule, Words};
+pub use lookup::NotABlock;
 
 /// What a heap stands on: its page table, its granule words, and the pager's promises.
-pub trait Ground: Words {
+pub trait Ground: Words + Shelves {
     /// log2 of the granules in a page.
     fn page_shift(&self) -> u32;
     /// Pages in the region.
@@ -102,6 +104,8 @@ const CLASSES: usize = 24;
 const PROBES: u64 = 24;
 /// Blocks of up to so many granules (4 KiB) are carved from the run at hand.
 const CARVED: u64 = 256;
+/// A heap that holds fewer granules (256 KiB) has no shelves.
+const SHELVING: u64 = 16384;
 /// Blocks from this many granules on (128 KiB, glibc's threshold for whole pages) are large.
 const LARGE: u64 = 8192;
 
@@ -134,28 +138,36 @@ impl Heap {
         n >= LARGE.max(8 << ground.page_shift())
     }
 
-    /// Hands out a block of `n` granules if one is at hand: no search, no promise.
-    #[inline]
-    pub fn allocate_at_hand(&mut self, ground: &impl Ground, n: u64) -> Option<Block> {
-        let n = bins::class_len(n);
-        let kept = if n <= BINNED { self.bins.take(n) } else { self.bins.take_long(n) };
-        let block = if let Some(start) = kept {
-            granules::unpark(ground, start);
-            Block { start, len: n, zero: false }
-        } else {
-            if n > CARVED || self.run.len < n {
-                return None;
-            }
-            self.carve(ground, n)
-        };
+    /// Hands out a short block of at least `n` granules if its bin has one: the quick way.
+    #[inline(always)]
+    pub fn take_binned(&mut self, ground: &impl Ground, n: u64) -> Option<Block> {
+        let start = self.bins.take(n)?;
+        granules::unpark(ground, start);
         self.live += 1;
-        Some(block)
+        Some(Block { start, len: bins::class_len(n), zero: false })
+    }
+
+    /// Hands out a block of `n` granules if one is at hand: no search, no promise.
+    pub fn allocate_at_hand(&mut self, ground: &impl Ground, n: u64) -> Option<Block> {
+        if n <= BINNED {
+            return self.take_binned(ground, n).or_else(|| self.carve(ground, bins::class_len(n)));
+        }
+        let n = bins::class_len(n);
+        let Some(start) = self.bins.take_long(n) else {
+            return self.carve(ground, n);
+        };
+        granules::unpark(ground, start);
+        self.live += 1;
+        Some(Block { start, len: n, zero: false })
     }
 
     /// Hands out a block of `n` granules (at least one) at a multiple of `align` granules (a power
     /// of two). With `zero`, large blocks come zeroed.
     #[inline]
     pub fn allocate(&mut self, ground: &impl Ground, n: u64, align: u64, zero: bool) -> Result<Block, NoRoom> {
+        if align <= 1 && self.bins.restock(ground, bins::class_len(n)) {
+            return self.allocate_at_hand(ground, n).ok_or(NoRoom::Region);
+        }
         if align > 1 || n > CARVED {
             let block = self.allocate_long(ground, n, align, zero)?;
             self.live += 1;
@@ -169,16 +181,19 @@ impl Heap {
     }
 
     /// The run at hand loses its first `n` granules to a live block.
-    #[inline]
-    fn carve(&mut self, ground: &impl Ground, n: u64) -> Block {
+    fn carve(&mut self, ground: &impl Ground, n: u64) -> Option<Block> {
         let Run { start, len, zero } = self.run;
+        if n > CARVED || len < n {
+            return None;
+        }
         if len > n {
             // First the new head of the rest, so that the block never seems longer than it is.
             granules::set(ground, start + n, Granule::Parked);
         }
         granules::set(ground, start, Granule::Live);
         self.run = Run { start: start + n, len: len - n, zero };
-        Block { start, len: n, zero }
+        self.live += 1;
+        Some(Block { start, len: n, zero })
     }
 
     #[cold]
@@ -227,54 +242,21 @@ impl Heap {
         group.pages.get((page % GROUP_PAGES) as usize).map_or(Usage::Free, |page| page.usage())
     }
 
-    /// The length in granules of the live block that begins at `start`, or what is there instead.
-    #[inline]
-    pub fn measure(ground: &impl Ground, start: u64) -> Result<u64, NotABlock> {
-        match granules::get(ground, start) {
-            Granule::Live => Ok(granules::inner_after(ground, start) + 1),
-            Granule::Parked => Err(NotABlock::Freed),
-            Granule::Inner => Err(NotABlock::Middle),
-            Granule::Free => {
-                let shift = ground.page_shift();
-                match Heap::usage(ground, start >> shift) {
-                    Usage::Large { pages } if start & ((1 << shift) - 1) == 0 => Ok(pages << shift),
-                    Usage::Large { .. } | Usage::Tail { .. } => Err(NotABlock::Middle),
-                    _ => Err(NotABlock::Freed),
-                }
-            }
+    /// Frees the live block at `start` if its bin has room: its length in granules. `None`, and nothing
+    /// has changed, if it has not, or there is no live block of granules.
+    #[inline(always)]
+    pub fn free_binned(&mut self, ground: &impl Ground, start: u64) -> Option<u64> {
+        let (n, parked) = granules::live_at(ground, start)?;
+        if !self.bins.keep(start, n) {
+            return None;
         }
-    }
-
-    /// The live block that contains granule `at`: its first granule and its length.
-    pub fn block_around(ground: &impl Ground, at: u64) -> Option<(u64, u64)> {
-        let shift = ground.page_shift();
-        let page = at >> shift;
-        let start = match Heap::usage(ground, page) {
-            Usage::Free => return None,
-            Usage::Large { .. } => page << shift,
-            Usage::Tail { back } => page.checked_sub(back)? << shift,
-            // A block of granules is shorter than a large one, so its head is not far.
-            Usage::Blocks(_) => granules::head_at_or_before(ground, at, at.saturating_sub(LARGE.max(8 << shift)))?,
-        };
-        let n = Heap::measure(ground, start).ok()?;
-        (at < start + n).then_some((start, n))
+        granules::park(ground, start, parked);
+        self.live -= 1;
+        Some(n)
     }
 
     /// Frees the live block at `start`; returns its length in granules.
-    #[inline]
     pub fn free(&mut self, ground: &impl Ground, start: u64) -> Result<u64, NotABlock> {
-        if let Some(n) = granules::park_in_word(ground, start) {
-            self.live -= 1;
-            if !self.bins.keep(start, n) {
-                self.make_room_and_keep(ground, start, n);
-            }
-            return Ok(n);
-        }
-        self.free_any(ground, start)
-    }
-
-    #[inline(never)]
-    fn free_any(&mut self, ground: &impl Ground, start: u64) -> Result<u64, NotABlock> {
         let n = Heap::measure(ground, start)?;
         self.live -= 1;
         if n <= BINNED {
@@ -290,20 +272,30 @@ impl Heap {
 
     #[cold]
     fn make_room_and_keep(&mut self, ground: &impl Ground, start: u64, n: u64) {
-        let (oldest, count) = self.bins.take_oldest_half(n);
-        for old in oldest.iter().take(count) {
-            self.vacate(ground, u64::from(*old), n);
+        if !self.shelve(ground, n) {
+            let (oldest, count) = self.bins.take_oldest_half(n);
+            for old in oldest.iter().take(count) {
+                self.vacate(ground, u64::from(*old), n);
+            }
         }
         if !self.bins.keep(start, n) {
             self.vacate(ground, start, n);
         }
     }
 
+    /// Makes room in the bin of `n` by its shelf: in a heap that is worth it, and for a part of it.
+    fn shelve(&mut self, ground: &impl Ground, n: u64) -> bool {
+        let lies_well = || self.bins.oldest(n) >> ground.page_shift() < self.outlying();
+        self.held >= SHELVING && self.bins.stored() < self.held / 6 && lies_well() && self.bins.shelve(ground, n)
+    }
+
     fn free_long(&mut self, ground: &impl Ground, start: u64, n: u64) {
         let shift = ground.page_shift();
         if granules::get(ground, start) == Granule::Live {
             granules::set(ground, start, Granule::Parked);
-            if !self.bins.keep_long(start, n) {
+            let lies_well = start >> shift < self.outlying();
+            let mut kept = || self.bins.keep_long(start, n) || self.shelve(ground, n) && self.bins.keep_long(start, n);
+            if !(lies_well && kept()) {
                 self.vacate(ground, start, n);
             }
         } else {
@@ -317,15 +309,16 @@ impl Heap {
         if granules::get(ground, start) != Granule::Live {
             return self.resize_large(ground, start, old, new);
         }
+        if new == old || bins::class_len(new) == old {
+            return true;
+        }
         if new < old {
             granules::fill(ground, start + new, old - new, Granule::Parked);
             self.vacate(ground, start + new, old - new);
             return true;
         }
-        if new == old {
-            return true;
-        }
-        if Heap::is_large(ground, new) {
+        let next_is_free = granules::get(ground, start + old) == Granule::Free || self.run.start == start + old;
+        if !next_is_free || Heap::is_large(ground, new) {
             return false;
         }
         if self.run.start == start + old {
@@ -345,18 +338,9 @@ impl Heap {
     /// Empties bins and the run at hand, so that every free page is given back.
     pub fn flush(&mut self, ground: &impl Ground) {
         self.drop_run(ground);
-        while let Some(start) = self.bins.take_any() {
+        while let Some(start) = self.bins.take_any(ground) {
             let len = granules::inner_after(ground, start) + 1;
             self.vacate(ground, start, len);
         }
     }
-}
-
-/// Why an address cannot be freed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NotABlock {
-    /// A block lay here, or may have: it is free.
-    Freed,
-    /// It is the middle of a block.
-    Middle,
 }

@@ -1,13 +1,14 @@
 //! The heap on simulated ground, against a map of blocks: whatever is asked and freed, blocks never
 //! overlap, pages are promised exactly while a block touches them, and in the end nothing is left.
 
+use super::bins::SHELF_ENTRIES;
 use super::granules::{self, Granule, Words};
 use super::*;
 use crate::page_table::{Group, GROUP_PAGES};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Not a multiple of a group.
 const PAGES: u64 = 300;
@@ -16,19 +17,23 @@ struct Simulated {
     groups: Vec<Group>,
     words: Vec<AtomicU64>,
     freed: Vec<AtomicU64>,
+    shelves: Vec<AtomicU32>,
     promised: RefCell<Vec<bool>>,
     budget: u64,
+    pages: u64,
 }
 
 impl Simulated {
-    fn new(budget: u64) -> Simulated {
+    fn new(pages: u64, budget: u64) -> Simulated {
         let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
         Simulated {
-            groups: (0..PAGES.div_ceil(GROUP_PAGES)).map(|_| Group::default()).collect(),
-            words: zeros(PAGES as usize * 8 + 64),
-            freed: zeros(PAGES as usize * 4 + 64),
-            promised: RefCell::new(vec![false; PAGES as usize]),
+            groups: (0..pages.div_ceil(GROUP_PAGES)).map(|_| Group::default()).collect(),
+            words: zeros(pages as usize * 8 + 64),
+            freed: zeros(pages as usize * 4 + 64),
+            shelves: (0..SHELF_ENTRIES).map(|_| AtomicU32::new(0)).collect(),
+            promised: RefCell::new(vec![false; pages as usize]),
             budget,
+            pages,
         }
     }
 }
@@ -39,12 +44,22 @@ impl Words for Simulated {
     }
 }
 
+impl Shelves for Simulated {
+    fn shelf_entry(&self, number: usize) -> &AtomicU32 {
+        &self.shelves[number]
+    }
+    fn back_shelf(&self, number: usize) -> bool {
+        // Some shelves have no frames.
+        number % 2048 < 1500
+    }
+}
+
 impl Ground for Simulated {
     fn page_shift(&self) -> u32 {
         8
     }
     fn pages(&self) -> u64 {
-        PAGES
+        self.pages
     }
     fn backed_groups(&self) -> u64 {
         self.groups.len() as u64
@@ -108,7 +123,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
     #[test]
     fn blocks_never_overlap_and_nothing_is_lost(steps in proptest::collection::vec(step(), 1..400), budget in 40u64..PAGES) {
-        let ground = Simulated::new(budget);
+        let ground = Simulated::new(PAGES, budget);
         let mut heap = empty_heap();
         let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
         let mut noted = 0;
@@ -180,7 +195,7 @@ proptest! {
 
 #[test]
 fn the_whole_region_can_be_one_block() {
-    let ground = Simulated::new(PAGES);
+    let ground = Simulated::new(PAGES, PAGES);
     let mut heap = empty_heap();
     let block = heap.allocate(&ground, PAGES * 256, 1, false).expect("room");
     assert_eq!(heap.allocate(&ground, 1, 1, false), Err(NoRoom::Region));
@@ -190,9 +205,56 @@ fn the_whole_region_can_be_one_block() {
 
 #[test]
 fn small_requests_share_the_page_at_hand() {
-    let ground = Simulated::new(PAGES);
+    let ground = Simulated::new(PAGES, PAGES);
     let mut heap = empty_heap();
     let sizes = [1u64, 7, 2, 30, 5, 64 / 16];
     let pages: Vec<u64> = sizes.iter().map(|n| heap.allocate(&ground, *n, 1, false).expect("room").start >> 8).collect();
     assert!(pages.iter().all(|page| *page == 0), "{pages:?}");
+}
+
+/// Blocks of three kinds, of which those in use fill less than half of the region: none is refused, however
+/// long it goes on. Small ones that settle between large ones would cut the room to pieces.
+#[test]
+fn small_blocks_leave_room_for_large_ones() {
+    const REGION: u64 = 4608;
+    let ground = Simulated::new(REGION, REGION);
+    let mut heap = empty_heap();
+    let mut state = 77777u64;
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % below
+    };
+    // How many, the smallest and the largest, in granules.
+    let kinds: [(u64, u64, u64); 3] = [(4096, 1, 32), (32, 32, 5152), (4, 40960, 81920)];
+    let mut slots = kinds.map(|(count, _, _)| vec![None; count as usize + 1]);
+    for step in 0..400_000 {
+        let dice = random(1000);
+        let kind = usize::from(dice >= 800) + usize::from(dice >= 980);
+        let (count, least, most) = kinds[kind];
+        let most = if kind == 0 && random(3) > 0 { 4 } else { most };
+        let n = least + random(most - least + 1);
+        let slot: &mut Option<u64> = &mut slots[kind][random(count + 1) as usize];
+        let action = random(8);
+        let old = *slot;
+        let resized = |heap: &mut Heap, start| {
+            let len = Heap::measure(&ground, start).expect("a live block");
+            heap.resize(&ground, start, len, n)
+        };
+        match old {
+            Some(_) if action >= 5 => continue,
+            Some(start) if action >= 3 && resized(&mut heap, start) => continue,
+            Some(_) if action < 3 => *slot = None,
+            // As realloc does: the new block first.
+            _ => {
+                let block = heap.allocate(&ground, n, 1, false).or_else(|_| {
+                    heap.flush(&ground);
+                    heap.allocate(&ground, n, 1, false)
+                });
+                *slot = Some(block.unwrap_or_else(|error| panic!("step {step}: {error:?} for {n} granules")).start);
+            }
+        }
+        if let Some(start) = old {
+            heap.free(&ground, start).expect("a live block");
+        }
+    }
 }

@@ -38,6 +38,12 @@ impl Heap {
         self.begin_run(ground, start, n, zero)
     }
 
+    /// From this page on, blocks of granules lie too high: they came there when the room below was used
+    /// up, and now cut the room for large blocks. Nothing is put beside them, so that they get fewer.
+    pub(super) fn outlying(&self) -> u64 {
+        self.pages / 4 * 5 + 64
+    }
+
     /// Whether so much of the heap is holes that they are searched before it grows: three eighths, or
     /// an eighth once half of the region is used up, where room for large blocks gets scarce.
     pub(super) fn is_loose(&self, ground: &impl Ground) -> bool {
@@ -50,7 +56,7 @@ impl Heap {
     /// swap and the room is not worth a swap-in.
     pub(super) fn refill_from_holes(&mut self, ground: &impl Ground, n: u64) -> bool {
         let page = 1u64 << ground.page_shift();
-        let pages = (ground.backed_groups() * GROUP_PAGES).min(self.frontier.div_ceil(page));
+        let pages = (ground.backed_groups() * GROUP_PAGES).min(self.frontier.div_ceil(page)).min(self.outlying());
         if pages == 0 || self.held >= self.pages * page / 16 * 15 {
             return false;
         }
@@ -75,15 +81,8 @@ impl Heap {
         let (first, end) = (page << shift, (page + 1) << shift);
         let entry = ground.group(page / GROUP_PAGES).pages.get((page % GROUP_PAGES) as usize);
         let in_swap = entry.is_some_and(|entry| matches!(entry.pte().state(), State::Swapped | State::Leaving));
-        match Heap::usage(ground, page) {
-            Usage::Free if page < ground.pages() => {
-                let Ok(zero) = self.occupy(ground, first, granules) else {
-                    return false;
-                };
-                return self.begin_run(ground, first, granules, zero).is_ok();
-            }
-            Usage::Blocks(_) => {}
-            _ => return false,
+        if !matches!(Heap::usage(ground, page), Usage::Blocks(_)) {
+            return false;
         }
         let worth = if in_swap { granules / 4 } else { n };
         let mut at = first;

@@ -174,14 +174,14 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(world: &World, thread: u32) -> Worker {
-        Worker { place: world.engine.acquire_region(thread).expect("a region") }
+        Worker { place: world.engine.acquire_region(thread, false).expect("a region") }
     }
 
     fn with_heap<T>(&self, work: impl FnOnce(&mut Heap) -> T) -> T {
-        assert!(self.place.region.gate.enter());
+        assert!(self.place.region.gate().enter());
         // SAFETY: the owner, inside the gate.
         let result = work(unsafe { self.place.region.heap() });
-        self.place.region.gate.leave();
+        self.place.region.gate().leave();
         result
     }
 
