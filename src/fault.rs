@@ -26,13 +26,19 @@ pub enum Plan {
 
 /// Decides what a touch of a page in the state `pte` asks for.
 pub const fn plan(pte: Pte, access: Access) -> Plan {
+    if pte.forbids(access) && !pte.in_transit() {
+        return Plan::Stray;
+    }
     match pte.state() {
         State::Void | State::Retained => Plan::Stray,
         State::Empty => Plan::FirstTouch,
         State::Filling | State::Leaving => Plan::Wait,
         State::Swapped => Plan::SwapIn,
         State::Resident => {
-            if pte.allows(access) {
+            if pte.has(Pte::PARTED) {
+                // Open as far as we are concerned: the fault is about a part of the page.
+                Plan::Stray
+            } else if pte.allows(access) {
                 Plan::Retry
             } else if pte.has(Pte::READ) {
                 Plan::FirstWrite
@@ -43,18 +49,15 @@ pub const fn plan(pte: Pte, access: Access) -> Plan {
     }
 }
 
-/// The flags of a resident page after `access` has been granted to it in the state `pte`.
+/// The flags of a resident page after `access` has been granted to it in the state `pte`, as far as
+/// the program's terms permit.
 ///
 /// A page that is already dirty is opened for stores at once, even by a load: a fault that could
 /// only tell what is known decides nothing.
 pub const fn granted(pte: Pte, access: Access) -> u64 {
     let dirty = matches!(access, Access::Write) || pte.has(Pte::M);
-    let flags = Pte::R | Pte::READ;
-    if dirty {
-        flags | Pte::M | Pte::WRITE
-    } else {
-        flags
-    }
+    let flags = if dirty { Pte::R | Pte::M | Pte::READ | Pte::WRITE } else { Pte::R | Pte::READ };
+    flags & !(Pte::READ | Pte::WRITE) | flags & pte.permitted()
 }
 
 #[cfg(test)]
@@ -77,6 +80,20 @@ mod tests {
         }
         assert_eq!(plan(at(State::Resident, Pte::READ), Read), Plan::Retry);
         assert_eq!(plan(at(State::Resident, Pte::READ), Write), Plan::FirstWrite);
+    }
+
+    #[test]
+    fn what_the_program_forbids_is_its_own_fault() {
+        for state in [State::Empty, State::Swapped, State::Resident] {
+            let closed = Pte::new(state, 3, Pte::NO_LOADS | Pte::NO_STORES);
+            assert_eq!((plan(closed, Read), plan(closed, Write)), (Plan::Stray, Plan::Stray));
+            let constant = Pte::new(state, 3, Pte::NO_STORES);
+            assert_eq!(plan(constant, Write), Plan::Stray);
+            assert_ne!(plan(constant, Read), Plan::Stray);
+        }
+        assert_eq!(plan(Pte::new(State::Filling, 3, Pte::NO_LOADS), Read), Plan::Wait);
+        let dirty = Pte::new(State::Resident, 3, Pte::M | Pte::NO_STORES);
+        assert_eq!(granted(dirty, Read), Pte::R | Pte::M | Pte::READ);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::region::Region;
 use crate::regions::EVERYBODY;
 use crate::sys::memory::{self, Protection};
 use crate::sys::{file, thread, Result};
+use crate::view::protection;
 use core::sync::atomic::Ordering;
 
 /// A process about to fork: nobody else allocates, frees, or faults.
@@ -136,12 +137,7 @@ impl Engine {
                 Owner::Bookkeeping(at) => (at, Protection::ReadWrite),
                 Owner::Page(at) => {
                     let pte = self.find_page(at).map_or(Pte::VOID, |(place, page)| place.page(page).pte());
-                    let protection = match (pte.has(Pte::READ), pte.has(Pte::WRITE)) {
-                        (_, true) => Protection::ReadWrite,
-                        (true, false) => Protection::Read,
-                        (false, false) => Protection::None,
-                    };
-                    (at, protection)
+                    (at, protection(pte))
                 }
             };
             // SAFETY: the address showed this frame of the old file; the copy has the same bytes.
@@ -156,7 +152,9 @@ impl Engine {
             for number in 0..place.backed_groups() {
                 for page in number * GROUP_PAGES..(number + 1) * GROUP_PAGES {
                     let entry = place.page(page);
-                    let pte = entry.pte().with_pins_of(Pte::VOID).without(Pte::WAITERS);
+                    // Locks are not inherited, and pins were those of the parent.
+                    let terms = Pte::LOCKED | Pte::PARTED;
+                    let pte = entry.pte().with_pins_of(Pte::VOID).without(Pte::WAITERS | terms);
                     let frame = self.arena().frame(pte.index());
                     let settled = if !pte.in_transit() {
                         pte
@@ -165,7 +163,7 @@ impl Engine {
                     } else if frame.owner() == Owner::Page(place.page_address(page)) {
                         pte.to(State::Resident)
                     } else {
-                        Pte::new(State::Empty, 0, 0)
+                        Pte::new(State::Empty, 0, 0).with_terms_of(pte)
                     };
                     if settled != entry.pte() {
                         entry.finish(settled);

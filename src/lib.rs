@@ -56,6 +56,8 @@ pub mod region;
 pub mod regions;
 
 // How a page is promised, leaves, comes, stays, and moves.
+pub mod view;
+
 pub mod live_bits;
 pub mod promise;
 
@@ -66,6 +68,7 @@ pub mod pin;
 
 pub mod kept_stack;
 pub mod moving;
+pub mod terms;
 
 // What is not paged, and what is copied.
 pub mod fork;

@@ -54,6 +54,10 @@ impl Bits for LiveBits {
         if pte.state() != State::Resident || !pte.has(Pte::R) {
             return false;
         }
+        if pte.pins() > 0 {
+            // Pinned since it was found evictable: the kernel may be at it.
+            return true;
+        }
         let entry = place.page(page);
         if entry.change(pte, pte.to(State::Filling)).is_err() {
             return true;

@@ -6,6 +6,8 @@ use crate::engine::Engine;
 use crate::pte::{Pte, State};
 use crate::region::Place;
 use crate::sys::memory::{self, Protection};
+use crate::view::protection;
+use core::sync::atomic::Ordering;
 
 impl Engine {
     /// Moves the contents of `n` pages from `from_page` on to `to_page` on, both promised and both the
@@ -38,13 +40,15 @@ impl Engine {
     }
 
     /// Takes the token of a promised page; what the page was.
-    fn take_token(&self, place: &Place, page: u64) -> Pte {
+    pub(crate) fn take_token(&self, place: &Place, page: u64) -> Pte {
         let entry = place.page(page);
         loop {
             let pte = entry.pte();
             if pte.in_transit() {
                 self.wait(entry, pte);
             } else if entry.change(pte, pte.to(State::Leaving)).is_ok() {
+                // What the page becomes has no pins.
+                self.gauges.pinned.fetch_sub(u32::from(pte.pins() > 0), Ordering::Relaxed);
                 return pte;
             }
         }
@@ -53,6 +57,11 @@ impl Engine {
     /// Empties a page whose contents are of no value, and keeps its token.
     fn vacate_page(&'static self, place: &Place, page: u64) {
         let was = self.take_token(place, page);
+        self.let_go(was);
+    }
+
+    /// Gives back the frame or the slot of a page whose token the caller holds.
+    pub(crate) fn let_go(&'static self, was: Pte) {
         match was.state() {
             State::Resident => {
                 let mut pool = self.pool.hold();
@@ -71,18 +80,13 @@ impl Engine {
         let target = to.page_address(to_page);
         let len = n as usize * self.page();
         if first.state() == State::Resident {
-            let protection = match (first.has(Pte::READ), first.has(Pte::WRITE)) {
-                (_, true) => Protection::ReadWrite,
-                (true, false) => Protection::Read,
-                (false, false) => Protection::None,
-            };
             for i in 0..n {
                 let frame = first.index() + i as u32;
                 self.arena().frame(frame).set_owner(Owner::Page(target + i as usize * self.page()));
             }
             let (fd, offset) = (self.arena().fd(), self.arena().offset(first.index()));
             // SAFETY: pages of ours whose tokens we hold; who touches them waits for us.
-            while unsafe { memory::map(Some(target), len, protection, fd, offset) }.is_err() {
+            while unsafe { memory::map(Some(target), len, protection(first), fd, offset) }.is_err() {
                 self.make_room_for_mappings(false);
             }
         } else {
@@ -98,4 +102,4 @@ impl Engine {
 }
 
 /// What moves with a page besides its place: everything that is known of its contents and protection.
-const FLAGS: u64 = Pte::R | Pte::M | Pte::READ | Pte::WRITE | Pte::ZERO | Pte::SLOT;
+const FLAGS: u64 = Pte::R | Pte::M | Pte::READ | Pte::WRITE | Pte::ZERO | Pte::SLOT | Pte::LIMITS;

@@ -16,9 +16,10 @@ use crate::pte::{Pte, State};
 use crate::region::Place;
 use crate::report::say;
 use crate::stats::{Counter, FaultKind};
-use crate::sys::memory::{self, Protection};
+use crate::sys::memory;
 use crate::sys::thread;
 use crate::trace::{Access, PageName, What};
+use crate::view::protection;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// How often a fault is tried again when the kernel refuses another mapping.
@@ -152,18 +153,19 @@ impl Engine {
         } else if known.stamp.load(Ordering::Relaxed) != 0 {
             self.arena().clear(frame, 1);
         }
-        let flags = granted(Pte::new(State::Resident, frame, 0), access);
-        let protection = if flags & Pte::WRITE != 0 { Protection::ReadWrite } else { Protection::Read };
+        let flags = granted(Pte::new(State::Resident, frame, 0).with_terms_of(was), access);
+        let now = Pte::new(State::Resident, frame, flags).with_terms_of(was);
         let at = place.page_address(page);
         // SAFETY: a page of ours whose token we hold.
-        let mapped = unsafe { memory::map(Some(at), self.page(), protection, self.arena().fd(), self.arena().offset(frame)) };
+        let mapped =
+            unsafe { memory::map(Some(at), self.page(), protection(now), self.arena().fd(), self.arena().offset(frame)) };
         if mapped.is_err() {
             self.return_frame(frame);
             return Err(if self.make_room_for_mappings(masked) { Failure::Mappings } else { Failure::Lost });
         }
         let dirty = flags & Pte::M != 0;
-        let now = self.gauges.faults.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(2);
-        known.stamp.store(now, Ordering::Relaxed);
+        let number = self.gauges.faults.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(2);
+        known.stamp.store(number, Ordering::Relaxed);
         // Release: pairs with the swap of whoever drops or keeps the slot.
         known.slot.store(slot.filter(|_| !dirty).map_or(0, |slot| slot + 1), Ordering::Release);
         known.set_owner(Owner::Page(at));
@@ -174,7 +176,7 @@ impl Engine {
             debug_assert!(given, "slot {slot} was not in use");
         }
         drop(pool);
-        self.complete(place.page(page), Pte::new(State::Resident, frame, flags));
+        self.complete(place.page(page), now);
         Ok(frame)
     }
 
@@ -212,9 +214,9 @@ impl Engine {
     fn open_page(&'static self, place: &Place, page: u64, was: Pte, access: Access, masked: bool) -> bool {
         let entry = place.page(page);
         let flags = granted(was, access);
-        let protection = if flags & Pte::WRITE != 0 { Protection::ReadWrite } else { Protection::Read };
+        let now = Pte::new(State::Resident, was.index(), flags).with_pins_of(was).with_terms_of(was);
         // SAFETY: a page of ours whose token we hold.
-        let opened = unsafe { memory::protect(place.page_address(page), self.page(), protection) };
+        let opened = unsafe { memory::protect(place.page_address(page), self.page(), protection(now)) };
         if opened.is_err() {
             self.complete(entry, was);
             self.make_room_for_mappings(masked);
@@ -227,7 +229,7 @@ impl Engine {
             let mut pool = self.hold_pool(masked);
             self.policy.referenced(&mut pool.ring(), was.index());
         }
-        self.complete(entry, Pte::new(State::Resident, was.index(), flags).with_pins_of(was));
+        self.complete(entry, now);
         true
     }
 

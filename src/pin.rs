@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::heap::Ground;
 use crate::heap::Heap;
 use crate::pager::Outcome;
-use crate::pte::State;
+use crate::pte::{Pte, State};
 use crate::trace::Access;
 use core::sync::atomic::Ordering;
 
@@ -26,9 +26,12 @@ impl Engine {
             let entry = place.page(page);
             loop {
                 let pte = entry.pte();
+                // What the program allows nobody is the kernel's to refuse.
+                let access = if pte.forbids(access) { Access::Read } else { access };
                 match pte.state() {
                     // Nothing of ours: the kernel finds out by itself.
                     State::Void | State::Retained => break,
+                    _ if pte.forbids(access) && !pte.in_transit() => break,
                     State::Resident if pte.allows(access) => {
                         let Some(pinned) = pte.pinned() else {
                             return at - address;
@@ -95,10 +98,12 @@ impl Engine {
         Some((place.address(start), place.address(start + n)))
     }
 
-    /// Whether a page of a block contains `address`, present or not.
+    /// Whether a page of a block contains `address`, present or not, that the program may read.
     pub fn is_block_page(&'static self, address: usize) -> bool {
-        self.find_page(address).is_some_and(|(place, page)| {
-            page / 64 < place.backed_groups() && !matches!(place.page(page).pte().state(), State::Void | State::Retained)
-        })
+        self.find_page(address).is_some_and(|(place, page)| page / 64 < place.backed_groups() && is_block(place.page(page).pte()))
     }
+}
+
+fn is_block(pte: Pte) -> bool {
+    !matches!(pte.state(), State::Void | State::Retained) && !pte.forbids(Access::Read)
 }

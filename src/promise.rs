@@ -8,6 +8,7 @@ use crate::heap::Ground;
 use crate::pte::{Pte, State};
 use crate::region::Place;
 use crate::report::say;
+use crate::sys;
 use crate::sys::memory::{self, Protection};
 use core::sync::atomic::Ordering;
 
@@ -206,7 +207,12 @@ impl Engine {
             let released = match pte.state() {
                 State::Resident => {
                     // Whatever pinned the block for its life (a thread's stack) has ended with it.
-                    let retained = pte.to(State::Retained).without(Pte::R | Pte::ZERO).with(Pte::M).with_pins_of(Pte::VOID);
+                    let mut retained = pte.to(State::Retained).without(Pte::R | Pte::ZERO).with(Pte::M).with_pins_of(Pte::VOID);
+                    if pte.0 & Pte::TERMS != 0 {
+                        // The program's terms end here; its view is made anew with the next promise.
+                        self.forget_lock(place.page_address(at), pte);
+                        retained = retained.without(Pte::TERMS | Pte::READ | Pte::WRITE);
+                    }
                     // The slot first: a retained page that is taken has none to lose.
                     self.drop_slot(pte.index());
                     let done = entry.change(pte, retained).is_ok();
@@ -228,12 +234,25 @@ impl Engine {
                     self.wait(entry, pte);
                     false
                 }
+                State::Void if pte.has(Pte::FOREIGN) => {
+                    // SAFETY: a page of a block that ends here, and what the program mapped there with it.
+                    let _ = unsafe { memory::unback(place.page_address(at), self.page(), Protection::None) };
+                    entry.change(pte, Pte::VOID).is_ok()
+                }
                 // Never promised: nothing to take back.
                 State::Void | State::Retained => true,
             };
             at += u64::from(released);
         }
         self.give_promise(n);
+    }
+
+    /// The page was locked by the program, perhaps: the kernel's lock ends with the pager's.
+    fn forget_lock(&self, at: usize, pte: Pte) {
+        if pte.has(Pte::LOCKED) {
+            // SAFETY: no effect on contents.
+            let _ = unsafe { sys::syscall!(libc::SYS_munlock, at, self.page()) };
+        }
     }
 
     /// Keeps the hint map of retained pages, and their number.

@@ -3,9 +3,12 @@
 //! ```text
 //!  63            32 31      24 23        12 11 .. 4 3    0
 //! +----------------+----------+------------+-------+------+
-//! | frame or slot  |    0     |    pins    | flags | state|
+//! | frame or slot  |  terms   |    pins    | flags | state|
 //! +----------------+----------+------------+-------+------+
 //! ```
+//!
+//! Terms are what the program itself asked for with mprotect, mlock and the like: they belong to the
+//! page wherever it is, and end when its block is freed.
 //!
 //! States and who may change them:
 //! - `Void`      no block lies here and nothing backs the page.
@@ -67,6 +70,23 @@ impl Pte {
     pub const ZERO: u64 = 1 << 9;
     /// The index is a slot: the page was `Swapped` before it became `Filling`.
     pub const SLOT: u64 = 1 << 10;
+    /// Term: the program allows no access at all.
+    pub const NO_LOADS: u64 = 1 << 24;
+    /// Term: the program allows no stores.
+    pub const NO_STORES: u64 = 1 << 25;
+    /// Term: the program executes the page.
+    pub const EXECUTE: u64 = 1 << 26;
+    /// Term: the program has locked the page; one of the pins is for this.
+    pub const LOCKED: u64 = 1 << 27;
+    /// Term: the kernel keeps protections of parts of the page, or protection keys, that are not known
+    /// here; one of the pins is for this.
+    pub const PARTED: u64 = 1 << 28;
+    /// Term: the program has unmapped the page or put something else there; the state is `Void`.
+    pub const FOREIGN: u64 = 1 << 29;
+    /// The terms that protect.
+    pub const LIMITS: u64 = Pte::NO_LOADS | Pte::NO_STORES | Pte::EXECUTE;
+    /// All terms.
+    pub const TERMS: u64 = Pte::LIMITS | Pte::LOCKED | Pte::PARTED | Pte::FOREIGN;
     /// The most pins that one page can have.
     pub const MAX_PINS: u64 = PIN_MASK >> PIN_SHIFT;
 
@@ -144,6 +164,30 @@ impl Pte {
         Pte(self.0 & !PIN_MASK | other.0 & PIN_MASK)
     }
 
+    /// The same entry on the terms of `other`.
+    pub const fn with_terms_of(self, other: Pte) -> Pte {
+        Pte(self.0 & !Pte::TERMS | other.0 & Pte::TERMS)
+    }
+
+    /// What the program's terms leave of `READ` and `WRITE`.
+    pub const fn permitted(self) -> u64 {
+        if self.has(Pte::NO_LOADS) {
+            0
+        } else if self.has(Pte::NO_STORES) {
+            Pte::READ
+        } else {
+            Pte::READ | Pte::WRITE
+        }
+    }
+
+    /// Whether the program's terms forbid `access`: such a fault is its own.
+    pub const fn forbids(self, access: Access) -> bool {
+        match access {
+            Access::Read => self.has(Pte::NO_LOADS),
+            Access::Write => self.0 & (Pte::NO_LOADS | Pte::NO_STORES) != 0,
+        }
+    }
+
     /// Whether the program view already allows `access`.
     pub const fn allows(self, access: Access) -> bool {
         match access {
@@ -189,6 +233,24 @@ mod tests {
         assert_eq!((pinned.state(), pinned.index(), pinned.has(all)), (State::Resident, u32::MAX, true));
         assert_eq!(pinned.without(all).unpinned().pins(), Pte::MAX_PINS - 1);
         assert_eq!(Pte::VOID.unpinned(), Pte::VOID);
+        let terms = pinned.with_terms_of(Pte(Pte::TERMS));
+        assert_eq!((terms.state(), terms.index(), terms.pins()), (State::Resident, u32::MAX, Pte::MAX_PINS));
+        assert_eq!(terms.with_terms_of(Pte::VOID), pinned);
+    }
+
+    #[test]
+    fn terms_forbid_what_they_do_not_permit() {
+        for (terms, permitted) in [
+            (0, Pte::READ | Pte::WRITE),
+            (Pte::EXECUTE, Pte::READ | Pte::WRITE),
+            (Pte::NO_STORES, Pte::READ),
+            (Pte::NO_LOADS | Pte::NO_STORES, 0),
+        ] {
+            let pte = Pte::new(State::Swapped, 1, terms);
+            assert_eq!(pte.permitted(), permitted);
+            assert_eq!(pte.forbids(Access::Read), permitted & Pte::READ == 0);
+            assert_eq!(pte.forbids(Access::Write), permitted & Pte::WRITE == 0);
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::stats::{Counter, Eviction};
 use crate::sys::memory::{self, Protection};
 use crate::sys::thread;
 use crate::trace::{PageName, What};
+use crate::view::protection;
 use core::sync::atomic::Ordering;
 
 /// Victims that are tried before the search gives the processor away.
@@ -126,7 +127,7 @@ impl Engine {
         };
         let before = neighbour(victim.page.checked_sub(1));
         let after = neighbour(victim.page.checked_add(1));
-        let open = Pte::READ | Pte::WRITE;
+        let open = Pte::READ | Pte::WRITE | Pte::EXECUTE;
         let joined = |pte: Pte, frame: Option<u32>| Some(pte.index()) == frame && pte.0 & open == victim.was.0 & open;
         let with_before = before.is_some_and(|pte| joined(pte, victim.frame.checked_sub(1)));
         let with_after = after.is_some_and(|pte| joined(pte, victim.frame.checked_add(1)));
@@ -273,7 +274,7 @@ impl Engine {
         let Some((eviction, left, slot)) = self.save(victim, masked, who) else {
             return false;
         };
-        self.complete(victim.entry, left);
+        self.complete(victim.entry, left.with_terms_of(victim.was));
         self.count(who, eviction.counter(), 1);
         if self.trace.is_on() {
             let name = PageName { region: victim.place.region.number.load(Ordering::Relaxed), page: victim.page as u32 };
@@ -319,12 +320,13 @@ impl Engine {
     fn reopen(&'static self, victim: &Victim, masked: bool) {
         let (fd, offset) = (self.arena().fd(), self.arena().offset(victim.frame));
         let at = victim.place.page_address(victim.page);
+        let open = victim.was.with(Pte::M | victim.was.permitted());
         // SAFETY: a page of ours whose token we hold. It was mapped a moment ago; if somebody else has
         // used up the mappings since, they will be fewer again.
-        while unsafe { memory::map(Some(at), self.page(), Protection::ReadWrite, fd, offset) }.is_err() {
+        while unsafe { memory::map(Some(at), self.page(), protection(open), fd, offset) }.is_err() {
             thread::nap();
         }
-        self.keep(victim, victim.was.with(Pte::READ | Pte::WRITE | Pte::M), masked);
+        self.keep(victim, open, masked);
     }
 
     fn keep(&'static self, victim: &Victim, pte: Pte, masked: bool) {

@@ -11,14 +11,21 @@ pub enum Protection {
     Read,
     /// Loads and stores.
     ReadWrite,
+    /// Loads and execution.
+    ReadExecute,
+    /// Everything.
+    ReadWriteExecute,
 }
 
 impl Protection {
-    const fn bits(self) -> i32 {
+    /// As the kernel says it, `PROT_…`.
+    pub const fn bits(self) -> i32 {
         match self {
             Protection::None => libc::PROT_NONE,
             Protection::Read => libc::PROT_READ,
             Protection::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+            Protection::ReadExecute => libc::PROT_READ | libc::PROT_EXEC,
+            Protection::ReadWriteExecute => libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
         }
     }
 }

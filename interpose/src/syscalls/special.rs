@@ -6,7 +6,7 @@ use super::program::{self, Claims};
 use super::shapes::{walk, Memory, Shape};
 use super::slots::{Kind, Pins, Slot};
 use super::table::Way;
-use super::{children, transfer};
+use super::{children, mappings, transfer};
 use crate::signals::kernel::{self, Action};
 use crate::signals::{actions, masks, stack, OURS};
 use crate::thread::Thread;
@@ -49,6 +49,9 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
                 slots.clear();
             }
             Verdict::Go(Way::Soon)
+        }
+        9 | 10 | 11 | 25 | 28 | 149..=152 | 325 | 329 => {
+            mappings::answer(engine, slot.number, slot.args).map_or(Verdict::Go(Way::Soon), Verdict::Done)
         }
         // Syscall User Dispatch is taken.
         157 if a == super::PR_SET_SYSCALL_USER_DISPATCH => Verdict::Done(EINVAL),
