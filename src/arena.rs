@@ -10,10 +10,11 @@
 //! only where a page is mapped to it. A forked child gets a file of its own at the same addresses.
 
 use crate::bitmap;
+use crate::descriptor::Descriptor;
 use crate::policy::Node;
 use crate::sys::memory::{self, Protection};
 use crate::sys::{file, Result};
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What is known of a frame.
 #[repr(C)]
@@ -125,7 +126,7 @@ pub struct Tables {
 /// The memory file and the engine view.
 pub struct Arena {
     layout: Layout,
-    fd: AtomicI32,
+    file: Descriptor,
     view: usize,
 }
 
@@ -136,7 +137,7 @@ impl Arena {
         let fd = file::memory_file(c"vmalloc-arena", len as u64)?;
         // SAFETY: a new mapping at an address that the kernel chooses.
         let view = unsafe { memory::map(None, len, Protection::ReadWrite, fd, 0)? };
-        let arena = Arena { layout, fd: AtomicI32::new(fd), view };
+        let arena = Arena { layout, file: Descriptor::new(fd), view };
         // SAFETY: the layout keeps the three arrays apart and inside the static bookkeeping, which is
         // fresh zeros, valid for all three, mapped for ever; only this call makes references to them.
         let tables = unsafe {
@@ -161,10 +162,29 @@ impl Arena {
         1 << self.layout.page_shift
     }
 
-    /// The memory file's descriptor.
-    pub fn fd(&self) -> i32 {
-        // Relaxed: changes only in a child that has no second thread yet.
-        self.fd.load(Ordering::Relaxed)
+    /// The memory file.
+    pub fn file(&self) -> &Descriptor {
+        &self.file
+    }
+
+    /// Maps `len` bytes of frames, from `frame` on, to the program view at `at`.
+    ///
+    /// # Safety
+    /// The range must be the caller's.
+    pub unsafe fn show(&self, at: usize, len: usize, protection: Protection, frame: u32) -> Result<()> {
+        let offset = self.offset(frame);
+        // SAFETY: the caller's promise.
+        self.file.lend(|fd| unsafe { memory::map(Some(at), len, protection, fd, offset) }).map(|_| ())
+    }
+
+    /// The same, with the page tables filled at once.
+    ///
+    /// # Safety
+    /// As [`Arena::show`].
+    pub unsafe fn show_populated(&self, at: usize, len: usize, frame: u32) -> Result<()> {
+        let offset = self.offset(frame);
+        // SAFETY: the caller's promise.
+        self.file.lend(|fd| unsafe { memory::map_populated(at, len, fd, offset) }).map(|_| ())
     }
 
     /// The address of a frame in the engine view.
@@ -240,7 +260,7 @@ impl Arena {
         let len = (self.layout.frames as usize) << self.layout.page_shift;
         // SAFETY: the view is ours, and the copy says the same at every address.
         unsafe { memory::map(Some(self.view), len, Protection::ReadWrite, fd, 0)? };
-        file::close(self.fd.swap(fd, Ordering::Relaxed));
+        self.file.replace(fd).into_iter().for_each(file::close);
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 use crate::arena::{Arena, Layout, Tables};
 use crate::bitmap::BitmapState;
 use crate::config::{Config, MIN_FRAMES};
+use crate::descriptor::Descriptor;
 use crate::frames::FrameMap;
 use crate::lock::Lock;
 use crate::policy::{Policy, Ring, RingState};
@@ -210,6 +211,11 @@ impl Engine {
     #[inline]
     pub fn arena(&self) -> &Arena {
         &self.arena
+    }
+
+    /// The swap file's descriptor.
+    pub fn swap_file(&self) -> &Descriptor {
+        self.swap.file()
     }
 
     /// The regions' geometry.

@@ -175,9 +175,9 @@ impl Engine {
     }
 
     fn copy_slots(&'static self, pool: &mut Guard<'static, Pool>) -> Result<Option<i32>> {
-        let Some(from) = self.swap.fd() else {
+        if !self.swap.is_made() {
             return Ok(None);
-        };
+        }
         let to = self.swap.make()?;
         let mut next = 0;
         while let Some(first) = pool.slots().next_used(next) {
@@ -186,7 +186,7 @@ impl Engine {
                 n += 1;
             }
             let offset = u64::from(first) << self.page_shift();
-            if let Err(error) = file::copy_range(from, to, offset, u64::from(n) << self.page_shift()) {
+            if let Err(error) = self.swap.copy_to(to, offset, u64::from(n) << self.page_shift()) {
                 file::close(to);
                 return Err(error);
             }

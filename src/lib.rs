@@ -40,6 +40,8 @@ pub mod heap;
 pub mod sys;
 
 pub mod lock;
+
+pub mod descriptor;
 pub mod report;
 
 pub mod gate;

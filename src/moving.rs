@@ -84,9 +84,8 @@ impl Engine {
                 let frame = first.index() + i as u32;
                 self.arena().frame(frame).set_owner(Owner::Page(target + i as usize * self.page()));
             }
-            let (fd, offset) = (self.arena().fd(), self.arena().offset(first.index()));
             // SAFETY: pages of ours whose tokens we hold; who touches them waits for us.
-            while unsafe { memory::map(Some(target), len, protection(first), fd, offset) }.is_err() {
+            while unsafe { self.arena().show(target, len, protection(first), first.index()) }.is_err() {
                 self.make_room_for_mappings(false);
             }
         } else {

@@ -157,8 +157,7 @@ impl Engine {
         let now = Pte::new(State::Resident, frame, flags).with_terms_of(was);
         let at = place.page_address(page);
         // SAFETY: a page of ours whose token we hold.
-        let mapped =
-            unsafe { memory::map(Some(at), self.page(), protection(now), self.arena().fd(), self.arena().offset(frame)) };
+        let mapped = unsafe { self.arena().show(at, self.page(), protection(now), frame) };
         if mapped.is_err() {
             self.return_frame(frame);
             return Err(if self.make_room_for_mappings(masked) { Failure::Mappings } else { Failure::Lost });

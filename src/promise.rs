@@ -42,7 +42,7 @@ impl Engine {
 
     /// The swap file exists, or is made now: its space is reserved before it is promised.
     fn swap_is_ready(&self) -> bool {
-        if self.swap.fd().is_some() {
+        if self.swap.is_made() {
             return true;
         }
         let opening = self.opening.hold();
@@ -140,13 +140,12 @@ impl Engine {
             }
             let at = place.page_address(page + done);
             let len = count as usize * self.page();
-            let (fd, offset) = (self.arena().fd(), self.arena().offset(first));
             // SAFETY: void pages of a region of ours: nobody uses their addresses.
             let mapped = unsafe {
                 if populate {
-                    memory::map_populated(at, len, fd, offset)
+                    self.arena().show_populated(at, len, first)
                 } else {
-                    memory::map(Some(at), len, Protection::ReadWrite, fd, offset)
+                    self.arena().show(at, len, Protection::ReadWrite, first)
                 }
             };
             if mapped.is_err() {

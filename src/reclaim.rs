@@ -318,12 +318,11 @@ impl Engine {
 
     /// The victim's view was closed but it has to stay: it faults back in without I/O.
     fn reopen(&'static self, victim: &Victim, masked: bool) {
-        let (fd, offset) = (self.arena().fd(), self.arena().offset(victim.frame));
         let at = victim.place.page_address(victim.page);
         let open = victim.was.with(Pte::M | victim.was.permitted());
         // SAFETY: a page of ours whose token we hold. It was mapped a moment ago; if somebody else has
         // used up the mappings since, they will be fewer again.
-        while unsafe { memory::map(Some(at), self.page(), protection(open), fd, offset) }.is_err() {
+        while unsafe { self.arena().show(at, self.page(), protection(open), victim.frame) }.is_err() {
             thread::nap();
         }
         self.keep(victim, open, masked);

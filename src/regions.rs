@@ -311,9 +311,8 @@ impl Engine {
             return false;
         };
         self.arena().clear(frame, 1);
-        let (fd, offset) = (self.arena().fd(), self.arena().offset(frame));
         // SAFETY: the address is bookkeeping space of a region of ours that has no frame yet.
-        if unsafe { memory::map(Some(at), self.page(), Protection::ReadWrite, fd, offset) }.is_err() {
+        if unsafe { self.arena().show(at, self.page(), Protection::ReadWrite, frame) }.is_err() {
             self.return_frame(frame);
             self.give_promise(1);
             return false;

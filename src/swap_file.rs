@@ -1,16 +1,17 @@
 //! The swap file: created at first use, unlinked at once, its space really reserved.
 
+use crate::descriptor::Descriptor;
 use crate::report::say;
 use crate::sys::{file, Errno, Result};
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// The longest directory name that is accepted, with its terminating zero.
 pub const PATH_MAX: usize = 4096;
 
 /// A file of swap slots.
 pub struct SwapFile {
-    fd: AtomicI32,
+    file: Descriptor,
     dir: [u8; PATH_MAX],
     len: u64,
     complaints: AtomicU32,
@@ -25,7 +26,7 @@ impl SwapFile {
             return None;
         }
         path.get_mut(..dir.len())?.copy_from_slice(dir);
-        Some(SwapFile { fd: AtomicI32::new(-1), dir: path, len, complaints: AtomicU32::new(0) })
+        Some(SwapFile { file: Descriptor::new(-1), dir: path, len, complaints: AtomicU32::new(0) })
     }
 
     /// The directory.
@@ -33,10 +34,14 @@ impl SwapFile {
         CStr::from_bytes_until_nul(&self.dir).unwrap_or(c"/tmp")
     }
 
-    /// The descriptor, once there is one.
-    pub fn fd(&self) -> Option<i32> {
-        // Acquire: pairs with the release in `ready`.
-        Some(self.fd.load(Ordering::Acquire)).filter(|fd| *fd >= 0)
+    /// The file, once there is one.
+    pub fn file(&self) -> &Descriptor {
+        &self.file
+    }
+
+    /// Whether there is a file.
+    pub fn is_made(&self) -> bool {
+        self.file.number().is_some()
     }
 
     /// Whether the directory is there, can be written and has the space: to be asked at the start.
@@ -54,11 +59,9 @@ impl SwapFile {
 
     /// Makes the file if there is none yet. Callers exclude each other.
     pub fn ready(&self) -> Result<()> {
-        if self.fd().is_some() {
-            return Ok(());
+        if !self.is_made() {
+            self.file.replace(self.make()?);
         }
-        let fd = self.make()?;
-        self.fd.store(fd, Ordering::Release);
         Ok(())
     }
 
@@ -104,10 +107,7 @@ impl SwapFile {
 
     /// In a child process: continues on `fd`, or on none.
     pub fn continue_on(&self, fd: Option<i32>) {
-        let old = self.fd.swap(fd.unwrap_or(-1), Ordering::AcqRel);
-        if old >= 0 {
-            file::close(old);
-        }
+        self.file.replace(fd.unwrap_or(-1)).into_iter().for_each(file::close);
     }
 
     /// Reads slot `slot` of `len` bytes to the address `to`.
@@ -115,9 +115,8 @@ impl SwapFile {
     /// # Safety
     /// `to .. to + len` is writable and nobody else uses it.
     pub unsafe fn read(&self, slot: u32, to: usize, len: usize) -> Result<()> {
-        let fd = self.fd().ok_or(Errno(libc::EBADF))?;
         // SAFETY: the caller's promise.
-        unsafe { file::read_at(fd, to, len, u64::from(slot) * len as u64) }
+        self.file.lend(|fd| unsafe { file::read_at(fd, to, len, u64::from(slot) * len as u64) })
     }
 
     /// Writes `len` bytes at the address `from` to slot `slot`.
@@ -125,9 +124,13 @@ impl SwapFile {
     /// # Safety
     /// `from .. from + len` is readable.
     pub unsafe fn write(&self, slot: u32, from: usize, len: usize) -> Result<()> {
-        let fd = self.fd().ok_or(Errno(libc::EBADF))?;
         // SAFETY: the caller's promise.
-        unsafe { file::write_at(fd, from, len, u64::from(slot) * len as u64) }
+        self.file.lend(|fd| unsafe { file::write_at(fd, from, len, u64::from(slot) * len as u64) })
+    }
+
+    /// Copies `len` bytes at `offset` to the same place in another swap file.
+    pub fn copy_to(&self, to: i32, offset: u64, len: u64) -> Result<()> {
+        self.file.lend(|fd| file::copy_range(fd, to, offset, len))
     }
 
     /// Says that a transfer failed: the first time, and then ever more seldom.

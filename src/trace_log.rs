@@ -4,7 +4,7 @@
 //! the write is raw.
 
 use crate::lock::Lock;
-use crate::sys::{file, thread};
+use crate::sys::{file, thread, Result};
 use crate::trace::{Event, PageName, What, HEADER, LINE_MAX};
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -51,6 +51,21 @@ impl TraceLog {
         unsafe { self.log.reset() };
         self.on.store(false, Ordering::Relaxed);
         self.log.hold().len = 0;
+    }
+
+    /// The descriptor that the trace is written to.
+    pub fn number(&self) -> Option<i32> {
+        self.is_on().then(|| self.log.hold().fd)
+    }
+
+    /// Leaves the number `fd` to the program, if the trace has it.
+    pub fn make_way(&self, fd: i32) -> Result<bool> {
+        let mut log = self.log.hold();
+        if !self.is_on() || log.fd != fd {
+            return Ok(false);
+        }
+        log.fd = file::duplicate(fd)?;
+        Ok(true)
     }
 
     /// Whether events are wanted.

@@ -13,7 +13,7 @@ use vmcore::heap::Ground;
 use vmcore::pte::State;
 use vmcore::report::say;
 use vmcore::stats::{write_json, write_table, Counters, FrameGauges, Report, SwapGauges, ThreadReport, Totals, COUNTERS};
-use vmcore::sys::{file, thread as sys};
+use vmcore::sys::{file, thread as sys, Result};
 
 const PATH: usize = 4096;
 
@@ -59,6 +59,20 @@ fn start_trace(engine: &Engine) -> bool {
         engine.trace.start(file::out_of_the_way(fd));
     }
     created.is_some()
+}
+
+/// The descriptor that the table will be written to, if it is one of ours.
+pub fn number() -> Option<i32> {
+    Some(TABLE.load(Ordering::Relaxed)).filter(|fd| *fd > 2)
+}
+
+/// Leaves the number `fd` to the program, if the table has it.
+pub fn make_way(fd: i32) -> Result<bool> {
+    if number() == Some(fd) {
+        TABLE.store(file::duplicate(fd)?, Ordering::Relaxed);
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 /// Adds to what is allocated.

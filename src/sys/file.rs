@@ -9,7 +9,7 @@ const LOWEST: i32 = 500;
 /// A new anonymous memory file of `len` bytes.
 pub fn memory_file(name: &CStr, len: u64) -> Result<i32> {
     // SAFETY: the name is a C string.
-    let fd = unsafe { syscall!(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC)? } as i32;
+    let fd = with_room(|| unsafe { syscall!(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC) })? as i32;
     let fd = out_of_the_way(fd);
     // SAFETY: no pointers.
     match unsafe { syscall!(libc::SYS_ftruncate, fd, len) } {
@@ -24,7 +24,43 @@ pub fn memory_file(name: &CStr, len: u64) -> Result<i32> {
 /// A second descriptor for the same file, beyond the numbers that programs use.
 pub fn duplicate(fd: i32) -> Result<i32> {
     // SAFETY: no pointers.
-    unsafe { syscall!(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, LOWEST).map(|copy| copy as i32) }
+    let beyond = |lowest: i32| unsafe {
+        match syscall!(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, lowest) {
+            // The lowest number that we want is beyond the limit.
+            Err(Errno(libc::EINVAL)) => Err(Errno(libc::EMFILE)),
+            other => other.map(|copy| copy as i32),
+        }
+    };
+    with_room(|| beyond(LOWEST)).or_else(|error| {
+        // The hard limit is as low: among the last numbers that there are.
+        let limit = descriptor_limit(None)?.rlim_cur;
+        let last = i32::try_from(limit).map_err(|_| error)?;
+        beyond(last - last / 8).or_else(|_| beyond(0))
+    })
+}
+
+/// Does `work` again with a higher limit of descriptors, if that is what it lacked: ours are no
+/// concern of the program's limit.
+fn with_room<T>(work: impl Fn() -> Result<T>) -> Result<T> {
+    let first = work();
+    let lacks = matches!(first, Err(Errno(libc::EMFILE)));
+    let Some(limit) = descriptor_limit(None).ok().filter(|limit| lacks && limit.rlim_cur < limit.rlim_max) else {
+        return first;
+    };
+    let wanted = limit.rlim_cur.max(LOWEST as u64) + 64;
+    descriptor_limit(Some(libc::rlimit { rlim_cur: wanted.min(limit.rlim_max), ..limit }))?;
+    let second = work();
+    descriptor_limit(Some(limit))?;
+    second
+}
+
+/// The limit of descriptors, before it is changed to `new`.
+fn descriptor_limit(new: Option<libc::rlimit>) -> Result<libc::rlimit> {
+    let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let new = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    // SAFETY: both live through the call.
+    unsafe { syscall!(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, new, &raw mut old)? };
+    Ok(old)
 }
 
 /// Moves a descriptor beyond the numbers that programs use, if the limit allows it.
@@ -40,8 +76,9 @@ pub fn out_of_the_way(fd: i32) -> i32 {
 
 /// Opens a path.
 pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<i32> {
+    let flags = flags | libc::O_CLOEXEC;
     // SAFETY: the path is a C string.
-    unsafe { syscall!(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC, mode).map(|fd| fd as i32) }
+    with_room(|| unsafe { syscall!(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, mode).map(|fd| fd as i32) })
 }
 
 /// Closes a descriptor.

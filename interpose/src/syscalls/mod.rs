@@ -9,12 +9,14 @@
 //! - `program`, `slots`: pins, and looks into program memory; what is kept during a call.
 //! - `dispatch`: the trap; `special`: calls about signals, threads and futexes; `transfer`: large
 //!   buffers; `children`: clone and its family; `gadget`: where the program is resumed.
+//! - `descriptors`: close, dup2 and the like on descriptors of ours.
 //! - `mappings`: mprotect, madvise, mlock and the like on pages of ours; also as functions, since they
 //!   concern us whether the guard is armed or not.
 //! - `arming`: how the guard is switched on while other threads run.
 
 mod arming;
 mod children;
+mod descriptors;
 mod dispatch;
 mod gadget;
 mod ioctls;

@@ -6,7 +6,7 @@ use super::program::{self, Claims};
 use super::shapes::{walk, Memory, Shape};
 use super::slots::{Kind, Pins, Slot};
 use super::table::Way;
-use super::{children, mappings, transfer};
+use super::{children, descriptors, mappings, transfer};
 use crate::signals::kernel::{self, Action};
 use crate::signals::{actions, masks, stack, OURS};
 use crate::thread::Thread;
@@ -53,6 +53,7 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
         9 | 10 | 11 | 25 | 28 | 149..=152 | 325 | 329 => {
             mappings::answer(engine, slot.number, slot.args).map_or(Verdict::Go(Way::Soon), Verdict::Done)
         }
+        3 | 33 | 292 | 436 => descriptors::answer(engine, slot.number, slot.args).map_or(Verdict::Go(Way::Waits), Verdict::Done),
         // Syscall User Dispatch is taken.
         157 if a == super::PR_SET_SYSCALL_USER_DISPATCH => Verdict::Done(EINVAL),
         202 => futex(engine, slot),
