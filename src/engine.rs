@@ -162,7 +162,7 @@ impl Engine {
         let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
         let span = Span::new(heap, page_shift).ok_or(StartError::HeapTooLarge)?;
         let swap = SwapFile::new(config.swap_dir, config.swap).ok_or(StartError::SwapDirTooLong)?;
-        swap.check().map_err(StartError::SwapDir)?;
+        swap.open().map_err(StartError::SwapDir)?;
         let _ = sys::thread::register_barrier();
         let (arena, tables) = Arena::new(layout).map_err(StartError::Memory)?;
         let mut pool = Pool {
@@ -213,9 +213,10 @@ impl Engine {
         &self.arena
     }
 
-    /// The swap file's descriptor.
-    pub fn swap_file(&self) -> &Descriptor {
-        self.swap.file()
+    /// Our descriptors: of the arena, the swap file and its directory.
+    pub fn descriptors(&self) -> [&Descriptor; 3] {
+        let [file, place] = self.swap.descriptors();
+        [self.arena.file(), file, place]
     }
 
     /// The regions' geometry.

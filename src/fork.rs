@@ -175,10 +175,10 @@ impl Engine {
     }
 
     fn copy_slots(&'static self, pool: &mut Guard<'static, Pool>) -> Result<Option<i32>> {
-        if !self.swap.is_made() {
-            return Ok(None);
-        }
-        let to = self.swap.make()?;
+        let made = self.swap.successor()?;
+        let Some(to) = made.filter(|_| self.swap.is_ready()) else {
+            return Ok(made);
+        };
         let mut next = 0;
         while let Some(first) = pool.slots().next_used(next) {
             let mut n = 1;

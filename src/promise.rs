@@ -42,7 +42,7 @@ impl Engine {
 
     /// The swap file exists, or is made now: its space is reserved before it is promised.
     fn swap_is_ready(&self) -> bool {
-        if self.swap.is_made() {
+        if self.swap.is_ready() {
             return true;
         }
         let opening = self.opening.hold();

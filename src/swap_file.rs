@@ -1,10 +1,13 @@
-//! The swap file: created at first use, unlinked at once, its space really reserved.
+//! The swap file: made at the start and without a name, its space really reserved at first use.
+//!
+//! It is made so early because a program may give up its privileges, its root, or the right to open
+//! files, long before it needs memory beyond the arena.
 
 use crate::descriptor::Descriptor;
 use crate::report::say;
 use crate::sys::{file, Errno, Result};
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The longest directory name that is accepted, with its terminating zero.
 pub const PATH_MAX: usize = 4096;
@@ -12,6 +15,10 @@ pub const PATH_MAX: usize = 4096;
 /// A file of swap slots.
 pub struct SwapFile {
     file: Descriptor,
+    /// Its space is reserved, so slots may be promised.
+    reserved: AtomicBool,
+    /// The directory, wherever the program's root is by now.
+    place: Descriptor,
     dir: [u8; PATH_MAX],
     len: u64,
     complaints: AtomicU32,
@@ -26,7 +33,8 @@ impl SwapFile {
             return None;
         }
         path.get_mut(..dir.len())?.copy_from_slice(dir);
-        Some(SwapFile { file: Descriptor::new(-1), dir: path, len, complaints: AtomicU32::new(0) })
+        let (file, place) = (Descriptor::new(-1), Descriptor::new(-1));
+        Some(SwapFile { file, reserved: AtomicBool::new(false), place, dir: path, len, complaints: AtomicU32::new(0) })
     }
 
     /// The directory.
@@ -34,75 +42,70 @@ impl SwapFile {
         CStr::from_bytes_until_nul(&self.dir).unwrap_or(c"/tmp")
     }
 
-    /// The file, once there is one.
-    pub fn file(&self) -> &Descriptor {
-        &self.file
+    /// Our descriptors: the file and its directory.
+    pub fn descriptors(&self) -> [&Descriptor; 2] {
+        [&self.file, &self.place]
     }
 
-    /// Whether there is a file.
-    pub fn is_made(&self) -> bool {
-        self.file.number().is_some()
+    /// Whether slots may be promised.
+    pub fn is_ready(&self) -> bool {
+        // Acquire: pairs with the release in `ready`.
+        self.reserved.load(Ordering::Acquire)
     }
 
-    /// Whether the directory is there, can be written and has the space: to be asked at the start.
-    pub fn check(&self) -> Result<()> {
+    /// Makes the file: to be done at the start. Fails if the directory is not there, cannot be written,
+    /// or has not the space.
+    pub fn open(&self) -> Result<()> {
         if self.len == 0 {
             return Ok(());
         }
-        let fd = self.create()?;
-        file::close(fd);
+        self.place.replace(file::out_of_the_way(file::open(self.dir(), libc::O_PATH | libc::O_DIRECTORY, 0)?));
+        self.file.replace(self.create()?);
         if file::free_space(self.dir())? < self.len {
             return Err(Errno(libc::ENOSPC));
         }
         Ok(())
     }
 
-    /// Makes the file if there is none yet. Callers exclude each other.
+    /// Reserves the file's space if that has not been done. Callers exclude each other.
     pub fn ready(&self) -> Result<()> {
-        if !self.is_made() {
-            self.file.replace(self.make()?);
+        if self.is_ready() {
+            return Ok(());
         }
+        if self.file.number().is_none() {
+            // A child for which none could be made at the fork.
+            self.file.replace(self.create()?);
+        }
+        self.file.lend(|fd| file::allocate(fd, self.len))?;
+        self.reserved.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// A new, empty, reserved swap file in the same place.
-    pub fn make(&self) -> Result<i32> {
-        let fd = file::out_of_the_way(self.create()?);
-        if let Err(error) = file::allocate(fd, self.len) {
-            file::close(fd);
-            return Err(error);
+    /// A new, empty file of the same kind for a child. That none can be made is an error only if this
+    /// one is in use.
+    pub fn successor(&self) -> Result<Option<i32>> {
+        match self.create() {
+            Ok(fd) if self.is_ready() => match file::allocate(fd, self.len) {
+                Ok(()) => Ok(Some(fd)),
+                Err(error) => {
+                    file::close(fd);
+                    Err(error)
+                }
+            },
+            Err(error) if self.is_ready() => Err(error),
+            made => Ok(made.ok()),
         }
-        Ok(fd)
     }
 
     /// An unnamed file in the directory.
     fn create(&self) -> Result<i32> {
-        match file::open(self.dir(), libc::O_TMPFILE | libc::O_RDWR | libc::O_EXCL, 0o600) {
-            Err(Errno(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => self.create_named(),
-            other => other,
-        }
-    }
-
-    /// The same where the file system has no unnamed files.
-    fn create_named(&self) -> Result<i32> {
-        let mut path = [0; PATH_MAX];
-        let dir = self.dir().to_bytes();
-        let unique = crate::sys::thread::now();
-        let mut at = 0;
-        let mut put = |byte: u8| {
-            if let Some(slot) = path.get_mut(at) {
-                *slot = byte;
-                at += 1;
-            }
-        };
-        dir.iter().chain(b"/.vmalloc-swap-").copied().for_each(&mut put);
-        for digit in 0..16 {
-            put(b"0123456789abcdef"[(unique >> (4 * digit)) as usize & 15]);
-        }
-        let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno(libc::ENAMETOOLONG))?;
-        let fd = file::open(path, libc::O_CREAT | libc::O_EXCL | libc::O_RDWR, 0o600)?;
-        file::unlink(path)?;
-        Ok(fd)
+        let flags = libc::O_TMPFILE | libc::O_RDWR | libc::O_EXCL;
+        self.place
+            .lend(|place| match file::open_in(place, c".", flags, 0o600) {
+                Err(Errno(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => create_named(place),
+                other => other,
+            })
+            .map(file::out_of_the_way)
     }
 
     /// In a child process: continues on `fd`, or on none.
@@ -144,4 +147,18 @@ impl SwapFile {
             error.0
         ));
     }
+}
+
+/// A file in the directory `place` whose name is removed at once, where the file system has no unnamed
+/// files.
+fn create_named(place: i32) -> Result<i32> {
+    let mut name = *b".vmalloc-swap-0123456789abcdef\0";
+    let unique = crate::sys::thread::now();
+    for (digit, byte) in name.iter_mut().rev().skip(1).take(16).enumerate() {
+        *byte = b"0123456789abcdef"[(unique >> (4 * digit)) as usize & 15];
+    }
+    let name = CStr::from_bytes_until_nul(&name).map_err(|_| Errno(libc::ENAMETOOLONG))?;
+    let fd = file::open_in(place, name, libc::O_CREAT | libc::O_EXCL | libc::O_RDWR, 0o600)?;
+    file::unlink_in(place, name)?;
+    Ok(fd)
 }

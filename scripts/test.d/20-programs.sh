@@ -19,6 +19,8 @@ same -n                "calls about mappings, nothing paged" VMALLOC_ARENA=64M -
 same -p                "signals"                    -- "$p/signals"
 same -p                "fork"                       -- "$p/fork_snapshot"
 same                   "fork while threads start"   -- "$p/fork_starting"
+mkdir -p "$work/swap"
+same -p                "the swap directory moved away" VMALLOC_SWAP_DIR="$work/swap" VMALLOC_ARENA=2M -- "$p/moved_away" "$work/swap"
 same                   "no leftovers of threads"    TEST_EXPECT_ZERO=1 -- "$p/leftovers"
 same -p                "shared region"              TEST_EXPECT_NULL=1 -- "$p/shared_region"
 same -p                "shadow model, 8 threads"    -- "$p/shadow_model" 8 20000 3

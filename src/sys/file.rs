@@ -76,9 +76,14 @@ pub fn out_of_the_way(fd: i32) -> i32 {
 
 /// Opens a path.
 pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<i32> {
+    open_in(libc::AT_FDCWD, path, flags, mode)
+}
+
+/// Opens a path that begins in the directory `place`.
+pub fn open_in(place: i32, path: &CStr, flags: i32, mode: u32) -> Result<i32> {
     let flags = flags | libc::O_CLOEXEC;
     // SAFETY: the path is a C string.
-    with_room(|| unsafe { syscall!(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, mode).map(|fd| fd as i32) })
+    with_room(|| unsafe { syscall!(libc::SYS_openat, place, path.as_ptr(), flags, mode).map(|fd| fd as i32) })
 }
 
 /// Closes a descriptor.
@@ -87,10 +92,10 @@ pub fn close(fd: i32) {
     let _ = unsafe { syscall!(libc::SYS_close, fd) };
 }
 
-/// Removes a path.
-pub fn unlink(path: &CStr) -> Result<()> {
+/// Removes a path that begins in the directory `place`.
+pub fn unlink_in(place: i32, path: &CStr) -> Result<()> {
     // SAFETY: the path is a C string.
-    unsafe { syscall!(libc::SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0).map(|_| ()) }
+    unsafe { syscall!(libc::SYS_unlinkat, place, path.as_ptr(), 0).map(|_| ()) }
 }
 
 /// Really reserves the first `len` bytes of the file's space.

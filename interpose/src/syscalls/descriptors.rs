@@ -16,8 +16,8 @@ const MOST: usize = 8;
 
 /// The numbers of ours.
 fn ours(engine: &Engine) -> impl Iterator<Item = i32> {
-    let numbers = [engine.arena().file().number(), engine.swap_file().number(), engine.trace.number(), statistics::number()];
-    numbers.into_iter().flatten()
+    let files = engine.descriptors().map(|file| file.number());
+    files.into_iter().chain([engine.trace.number(), statistics::number()]).flatten()
 }
 
 fn is_ours(engine: &Engine, fd: i32) -> bool {
@@ -26,7 +26,7 @@ fn is_ours(engine: &Engine, fd: i32) -> bool {
 
 /// Leaves a number to the program.
 fn make_way(engine: &Engine, fd: i32) -> Result<()> {
-    for file in [engine.arena().file(), engine.swap_file()] {
+    for file in engine.descriptors() {
         file.make_way(fd)?;
     }
     engine.trace.make_way(fd)?;
