@@ -1,6 +1,6 @@
 """Sums up the statistics of a run: statistics.py DIRECTORY, one JSON file for each process in it.
 
-Prints "EVICTIONS FAULTS ERRORS PROCESSES". Says what is wrong and ends with 1 when there is no
+Prints "EVICTIONS FAULTS ERRORS PROCESSES SWAP_INS". Says what is wrong and ends with 1 when there is no
 file, a key of the contract is missing, or numbers contradict each other.
 """
 
@@ -41,7 +41,7 @@ def complaints(statistics):
 
 
 def main(directory):
-    evictions = faults = errors = wrong = 0
+    evictions = faults = errors = swap_ins = wrong = 0
     files = sorted(pathlib.Path(directory).iterdir())
     for file in files:
         try:
@@ -56,11 +56,12 @@ def main(directory):
         evictions += sum(statistics.get("evictions", {}).values())
         faults += sum(statistics.get("faults", {}).values())
         errors += statistics.get("swap", {}).get("errors", 0)
+        swap_ins += statistics.get("faults", {}).get("swap_in", 0)
     if not files:
         print("no process wrote its statistics")
         wrong += 1
     if not wrong:
-        print(evictions, faults, errors, len(files))
+        print(evictions, faults, errors, len(files), swap_ins)
     return 1 if wrong else 0
 
 
