@@ -20,7 +20,7 @@ prepare_matrix() {
         cargo build -q --release --workspace || return 1
     fi
     library=$(realpath -e "$library") || return 1
-    [ -z "$delay" ] || make -s -C test-programs "$programs/slow_swap" || return 1
+    [ -z "$delay" ] || make -s -C test-programs || return 1
     # Lines may run as another user.
     chmod 755 "$work"
     mkdir -m 1777 "$work/statistics"
@@ -74,7 +74,7 @@ run_line() {
         as=(setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups)
     fi
     began=$(now)
-    (cd "$work/run" && PATH=$work/bin:$PATH user_home=$HOME HOME=$work/run TMPDIR=$work/run matrix=$work \
+    (cd "$work/run" && PATH=$work/bin:$PATH python=$python user_home=$HOME HOME=$work/run TMPDIR=$work/run matrix=$work \
         run "$to/out" "$to/err" "$seconds" "${as[@]}" bash "$work/line.sh")
     echo $? >"$to/status"
     seconds_since "$began" >"$to/time"

@@ -9,10 +9,10 @@ END
 
 line "perl, forks and pipes" needs:perl=perl VMALLOC_ARENA=2M VMALLOC_SWAP=64M <<'END'
 under perl -e '
-    my %h; $h{"k$_"} = "v" x ($_ % 200) for 1 .. 60000;
+    use POSIX; my %h; $h{"k$_"} = "v" x ($_ % 200) for 1 .. 60000;
     for my $child (1 .. 20) {
         my $pid = open(my $from, "-|") // die "fork: $!";
-        if (!$pid) { my $s = 0; $s += length $h{"k$_"} for map { $_ * 20 + $child } 0 .. 2998; print "$child $s\n"; exit 0 }
+        if (!$pid) { my $s = 0; $s += length $h{"k$_"} for map { $_ * 20 + $child } 0 .. 2998; $| = 1; print "$child $s\n"; POSIX::_exit(0) }
         print <$from>; close $from; print "status $?\n" if $?;
     }
     print scalar(grep { length $h{"k$_"} != $_ % 200 } 1 .. 60000), " wrong\n";
@@ -20,19 +20,19 @@ under perl -e '
 END
 
 line "python3: dicts and strings" needs:python3=python3 <<'END'
-under python3 "$real/dicts.py"
+under "$python" "$real/dicts.py"
 END
 
 line "python3: processes and threads" needs:python3=python3 VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'
-under python3 "$real/processes.py"
+under "$python" "$real/processes.py"
 END
 
 line "python3: asyncio" needs:python3=python3 VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'
-under python3 "$real/streams.py"
+under "$python" "$real/streams.py"
 END
 
 line "python3: json, pickle, zlib, sqlite3" needs:python3=python3 VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'
-under python3 "$real/formats.py"
+under "$python" "$real/formats.py"
 END
 
 line "ruby" needs:ruby=ruby VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'

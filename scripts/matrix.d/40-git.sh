@@ -3,7 +3,7 @@
 group development
 
 line "git fast-import, fsck, log" needs:git=git VMALLOC_ARENA=1M VMALLOC_SWAP=128M <<'END'
-python3 "$real/history.py" 4000 >history
+"$python" "$real/history.py" 4000 >history
 under git init -q -b main repository
 cd repository
 under git fast-import --quiet <../history
@@ -14,7 +14,7 @@ under git log -p -n 300 --patience | sha256sum
 END
 
 line "git gc, repack, clone, verify-pack" needs:git=git VMALLOC_ARENA=2M VMALLOC_SWAP=256M <<'END'
-python3 "$real/history.py" 4000 | { git init -q -b main repository; cd repository; git fast-import --quiet; }
+"$python" "$real/history.py" 4000 | { git init -q -b main repository; cd repository; git fast-import --quiet; }
 cd repository
 git config pack.threads 2
 git config gc.auto 0
@@ -32,7 +32,7 @@ END
 line "git blame, grep, diff, merge, rebase" needs:git=git VMALLOC_ARENA=512K VMALLOC_SWAP=128M <<'END'
 export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
 export GIT_AUTHOR_DATE='2024-01-01 00:00:00 +0000' GIT_COMMITTER_DATE='2024-01-01 00:00:00 +0000'
-python3 "$real/history.py" 1500 | { git init -q -b main repository; cd repository; git fast-import --quiet; }
+"$python" "$real/history.py" 1500 | { git init -q -b main repository; cd repository; git fast-import --quiet; }
 cd repository
 git reset -q --hard
 for file in $(ls | head -3); do under git blame "$file"; done | sha256sum

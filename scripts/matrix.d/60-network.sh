@@ -2,7 +2,7 @@
 
 group network
 
-line "openssl: digests, keys, ciphers" needs:openssl=openssl VMALLOC_ARENA=192K few:"a small heap" <<'END'
+line "openssl: digests, keys, ciphers" needs:openssl=openssl VMALLOC_ARENA=256K VMALLOC_SWAP=64M <<'END'
 under openssl dgst -sha512 "$text" | sed 's/.*= //'
 under openssl enc -aes-256-cbc -pbkdf2 -S 0102030405060708 -k secret -in "$text" | sha256sum
 under openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem 2>/dev/null
@@ -13,7 +13,7 @@ under openssl dgst -sha256 -verify public.pem -signature signature "$text"
 under openssl speed -seconds 1 -multi 2 sha256 aes-128-gcm rsa2048 >/dev/null 2>&1; echo $?
 END
 
-line "openssl s_server, s_client" needs:openssl=openssl VMALLOC_ARENA=192K few:"a small heap" <<'END'
+line "openssl s_server, s_client" needs:openssl=openssl VMALLOC_ARENA=256K VMALLOC_SWAP=64M <<'END'
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -subj /CN=localhost -days 3650 -out certificate.pem 2>/dev/null
 cp "$text" text
 under openssl s_server -accept 127.0.0.1:14433 -key key.pem -cert certificate.pem -WWW -quiet >server.log 2>&1 &
@@ -52,7 +52,7 @@ curl -sfZ --no-progress-meter $(seq -f "http://127.0.0.1:18080/again/nginx.conf?
 cat errors
 END
 
-line "curl, 40 transfers at once" needs:curl=curl VMALLOC_ARENA=1M VMALLOC_SWAP=64M <<'END'
+line "curl, 40 transfers at once" needs:curl=curl VMALLOC_ARENA=256K VMALLOC_SWAP=64M <<'END'
 cp "$text" text
 python3 -m http.server -b 127.0.0.1 18090 >/dev/null 2>&1 &
 until_works curl -fs http://127.0.0.1:18090/
@@ -60,7 +60,7 @@ under curl -fsZ --no-progress-meter --parallel-max 40 $(seq -f "http://127.0.0.1
 under curl -fs -r 1000000-3000000 http://127.0.0.1:18090/text http://127.0.0.1:18090/text | wc -c
 END
 
-line "ssh-keygen" needs:ssh-keygen=openssh-client VMALLOC_ARENA=192K few:"a small heap" <<'END'
+line "ssh-keygen" needs:ssh-keygen=openssh-client VMALLOC_ARENA=192K VMALLOC_SWAP=64M <<'END'
 for type in ed25519 ecdsa rsa; do
     under ssh-keygen -q -t $type -N secret -f key.$type && under ssh-keygen -y -P secret -f key.$type >key.again
     cut -d' ' -f1,2 key.$type.pub | cmp - <(cut -d' ' -f1,2 key.again) && echo $type

@@ -40,7 +40,7 @@ work, results = queue.Queue(), queue.Queue()
 
 def worker():
     while (number := work.get()) is not None:
-        results.put((number, [table[number], [bytes(number)] * 3]))
+        results.put((number, [table[number], [bytes(number % 100)] * 3]))
 
 
 workers = [threading.Thread(target=worker) for _ in range(6)]
@@ -53,7 +53,7 @@ for _ in workers:
 for thread in workers:
     thread.join()
 done = dict(results.get() for _ in range(results.qsize()))
-print("queue", len(done), all(done[n] == [table[n], [bytes(n)] * 3] for n in done))
+print("queue", len(done), all(done[n] == [table[n], [bytes(n % 100)] * 3] for n in done))
 
 for number in range(40):
     child = os.fork()
