@@ -113,6 +113,26 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Lays out an arena whose pool has exactly `pool` frames, without a shared region; `None` if there
+    /// cannot be so many.
+    pub fn exact(pool: u32, slots: u32, page_shift: u32) -> Option<Layout> {
+        let page = 1u64 << page_shift;
+        let swap = u64::from(slots) << page_shift;
+        let mut frames = u64::from(pool) + 1;
+        loop {
+            let layout = Layout::new(frames * page, swap, 0, page_shift, 0);
+            match layout.map(|layout| layout.first_shared - layout.first_pool) {
+                Some(got) if got == pool => return layout,
+                // Each frame more adds less than one to the bookkeeping, so no number is passed over.
+                Some(got) => frames += u64::from(pool - got),
+                None => frames += 1,
+            }
+            u32::try_from(frames).ok()?;
+        }
+    }
+}
+
 /// The parts of the static bookkeeping that only the pager's lock gives access to.
 pub struct Tables {
     /// The policy's order.
@@ -193,6 +213,12 @@ impl Arena {
         self.view + ((frame as usize) << self.layout.page_shift)
     }
 
+    /// What doors call a frame: its place in the pool, from 0 on.
+    #[inline]
+    pub fn number(&self, frame: u32) -> u32 {
+        frame - self.layout.first_pool
+    }
+
     /// The offset of a frame in the memory file.
     #[inline]
     pub fn offset(&self, frame: u32) -> u64 {
@@ -262,6 +288,17 @@ impl Arena {
         unsafe { memory::map(Some(self.view), len, Protection::ReadWrite, fd, 0)? };
         self.file.replace(fd).into_iter().for_each(file::close);
         Ok(())
+    }
+
+    /// Gives everything back to the system.
+    ///
+    /// # Safety
+    /// Nobody uses a frame, the engine view or the tables any more.
+    pub unsafe fn dissolve(&self) {
+        let len = (self.layout.frames as usize) << self.layout.page_shift;
+        // SAFETY: the caller's promise.
+        let _ = unsafe { memory::unmap(self.view, len) };
+        self.file.replace(-1).into_iter().for_each(file::close);
     }
 
     /// All bytes of `n` frames, for a snapshot.

@@ -100,6 +100,13 @@ impl<'a> Bitmap<'a> {
         self.take_run(1).map(|(entry, _)| entry)
     }
 
+    /// Takes the lowest free entry.
+    pub fn take_lowest(&mut self) -> Option<u32> {
+        let entry = self.scan(0, self.state.len, FREE)?;
+        self.mark_used(entry, 1);
+        Some(entry)
+    }
+
     /// Takes up to `max` neighbouring entries, `(first, count)`: the first run of that length among
     /// the next few, or else the longest of those. `None` only if nothing is free or `max` is zero.
     pub fn take_run(&mut self, max: u32) -> Option<(u32, u32)> {
@@ -226,6 +233,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Take,
+        TakeLowest,
         TakeRun(u32),
         TakeAt(u32, u32),
         Give(u32, u32),
@@ -238,6 +246,7 @@ mod tests {
         proptest::collection::vec(
             prop_oneof![
                 Just(Step::Take),
+                Just(Step::TakeLowest),
                 count.clone().prop_map(Step::TakeRun),
                 (entry.clone(), count.clone()).prop_map(|(first, n)| Step::TakeAt(first, n)),
                 (entry, count).prop_map(|(first, n)| Step::Give(first, n)),
@@ -269,6 +278,11 @@ mod tests {
                     Step::Take => {
                         run = map.take().map(|entry| (entry, 1));
                         prop_assert_eq!(run.is_some(), free > 0);
+                    }
+                    Step::TakeLowest => {
+                        run = map.take_lowest().map(|entry| (entry, 1));
+                        let lowest = model.iter().position(|used| !used);
+                        prop_assert_eq!(run.map(|(entry, _)| entry as usize), lowest);
                     }
                     Step::TakeRun(max) => {
                         run = map.take_run(max);

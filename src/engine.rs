@@ -12,11 +12,11 @@ use crate::descriptor::Descriptor;
 use crate::frames::FrameMap;
 use crate::lock::Lock;
 use crate::policy::{Policy, Ring, RingState};
-use crate::region::{Place, Region};
 use crate::span::Span;
 use crate::stats::{Counter, Counters};
 use crate::swap_file::SwapFile;
-use crate::swap_map::SwapMap;
+use crate::swap_map::{SwapMap, ELSEWHERE};
+use crate::sys::memory::{self, Protection};
 use crate::sys::{self, Errno};
 use crate::trace_log::TraceLog;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -57,6 +57,18 @@ pub enum StartError {
 /// Frames that are never promised: a page can always come in before another must leave.
 const RESERVE: u64 = 8;
 
+/// By which rules the frames of the pool are used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Regime {
+    /// A heap under a whole program: pages are mapped ahead, freed pages keep their frames for a while,
+    /// pages that just came in are spared, bookkeeping grows in the pool, some frames are in reserve.
+    Eager,
+    /// To the letter, for who counts: every frame of the pool is for pages, the lowest free one first; a
+    /// page comes in when it is touched, leaves when the policy says so, and gives its frame back at once
+    /// when it is released. Each page is promised a slot. Bookkeeping lies in memory beside the arena.
+    Exact,
+}
+
 /// What the pager's lock guards.
 pub struct Pool {
     tables: Tables,
@@ -74,6 +86,12 @@ impl Pool {
     /// Which slots are in use.
     pub fn slots(&mut self) -> SwapMap<'_> {
         SwapMap::new(self.tables.swap, &mut self.slots)
+    }
+
+    /// A slot is free again, unless it is none of ours.
+    pub fn give_slot(&mut self, slot: u32) {
+        let given = slot == ELSEWHERE || self.slots().give(slot, 1);
+        debug_assert!(given, "slot {slot} was not in use");
     }
 
     /// The policy's ring.
@@ -128,6 +146,7 @@ pub struct Usage {
 pub struct Engine {
     arena: Arena,
     span: Span,
+    regime: Regime,
     pub(crate) swap: SwapFile,
     pub(crate) pool: Lock<Pool>,
     pub(crate) policy: &'static dyn Policy,
@@ -161,6 +180,36 @@ impl Engine {
         let layout = Layout::new(config.arena, config.swap, config.shared, page_shift, least).ok_or(StartError::Crowded)?;
         let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
         let span = Span::new(heap, page_shift).ok_or(StartError::HeapTooLarge)?;
+        Engine::build(config, hooks, layout, span, Regime::Eager)
+    }
+
+    /// Makes an engine whose pool has exactly `frames` frames, for at most `regions` regions, which lie
+    /// where the kernel has room for them. Of the settings, the sizes of arena and shared region do not
+    /// matter. Many such engines can exist at a time; [`Engine::dissolve`] ends one.
+    pub fn exact(config: &Config<'_>, hooks: Hooks, frames: u32, regions: u32) -> Result<Engine, StartError> {
+        let page_shift = config.page.trailing_zeros();
+        let slots = u32::try_from(config.swap >> page_shift).map_err(|_| StartError::Crowded)?;
+        let layout = Layout::exact(frames, slots, page_shift).ok_or(StartError::Crowded)?;
+        let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
+        let span = Span::of(regions, heap, page_shift).ok_or(StartError::HeapTooLarge)?;
+        let slot = 1 << span.slot_shift;
+        // One more, so that the first can begin at a multiple of the distance.
+        let found = memory::reserve(span.room() + slot, Protection::None).map_err(StartError::Memory)?;
+        let base = found.next_multiple_of(slot);
+        // SAFETY: the ends of a mapping that was just made, outside of the room.
+        let _ = unsafe {
+            (base > found).then(|| memory::unmap(found, base - found));
+            memory::unmap(base + span.room(), found + slot - base)
+        };
+        let engine = Engine::build(config, hooks, layout, Span { base, ..span }, Regime::Exact);
+        if engine.is_err() {
+            // SAFETY: nobody knows the room.
+            let _ = unsafe { memory::unmap(base, span.room()) };
+        }
+        engine
+    }
+
+    fn build(config: &Config<'_>, hooks: Hooks, layout: Layout, span: Span, regime: Regime) -> Result<Engine, StartError> {
         let swap = SwapFile::new(config.swap_dir, config.swap).ok_or(StartError::SwapDirTooLong)?;
         swap.open().map_err(StartError::SwapDir)?;
         let _ = sys::thread::register_barrier();
@@ -176,10 +225,16 @@ impl Engine {
         debug_assert!(taken, "the layout's own frames are free at the start");
         let gauges = Gauges::default();
         let pool_frames = u64::from(layout.first_shared - layout.first_pool);
-        gauges.available.store(pool_frames - RESERVE.min(pool_frames) + u64::from(layout.slots), Ordering::Relaxed);
+        let slots = u64::from(layout.slots);
+        let available = match regime {
+            Regime::Eager => pool_frames - RESERVE.min(pool_frames) + slots,
+            Regime::Exact => pool_frames.max(slots),
+        };
+        gauges.available.store(available, Ordering::Relaxed);
         Ok(Engine {
             arena,
             span,
+            regime,
             swap,
             pool: Lock::new(pool),
             policy: config.policy,
@@ -233,7 +288,27 @@ impl Engine {
 
     /// Promises that need no swap.
     pub fn frames_to_promise(&self) -> u64 {
-        u64::from(self.pool_frames()).saturating_sub(RESERVE)
+        let reserve = if self.is_exact() { 0 } else { RESERVE };
+        u64::from(self.pool_frames()).saturating_sub(reserve)
+    }
+
+    /// Whether the frames are used by the letter: [`Regime::Exact`].
+    #[inline]
+    pub fn is_exact(&self) -> bool {
+        self.regime == Regime::Exact
+    }
+
+    /// Gives everything back to the system: frames, swap file, address space.
+    ///
+    /// # Safety
+    /// The engine was made by [`Engine::exact`], and neither it nor its regions are used from now on.
+    pub unsafe fn dissolve(&self) {
+        // SAFETY: the caller's promise; the room is this engine's alone.
+        unsafe {
+            let _ = memory::unmap(self.span.base, self.span.room());
+            self.arena.dissolve();
+        }
+        self.swap.continue_on(None);
     }
 
     /// Whether pages may be absent, and so system calls are guarded.
@@ -284,33 +359,5 @@ impl Engine {
             // Release: pairs with `is_armed`.
             self.armed.store(true, Ordering::Release);
         }
-    }
-
-    /// The region `number`, which exists.
-    #[inline]
-    pub(crate) fn place(&'static self, number: u32) -> Place {
-        let base = self.span.slot(number);
-        // SAFETY: the caller vouches that the region exists; its record is backed for ever, and zeros
-        // are a valid record.
-        let region = unsafe { &*((base + self.span.heap) as *const Region) };
-        Place { engine: self, region, base }
-    }
-
-    /// The region whose heap contains `address`.
-    #[inline]
-    pub fn find(&'static self, address: usize) -> Option<Place> {
-        let (number, offset) = self.span.find(address)?;
-        // Acquire: pairs with the release when the region is made.
-        if offset >= self.span.heap || !self.exists(number) {
-            return None;
-        }
-        Some(self.place(number))
-    }
-
-    /// The page of a region that contains `address`.
-    #[inline]
-    pub fn find_page(&'static self, address: usize) -> Option<(Place, u64)> {
-        let place = self.find(address)?;
-        Some((place, ((address - place.base) >> self.page_shift()) as u64))
     }
 }

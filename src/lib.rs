@@ -48,6 +48,7 @@ pub mod gate;
 
 // What pages lie in, and where.
 pub mod arena;
+pub mod outlook;
 pub mod span;
 pub mod swap_file;
 pub mod trace_log;
@@ -57,8 +58,10 @@ pub mod engine;
 pub mod region;
 pub mod regions;
 
-// How a page is promised, leaves, comes, stays, and moves.
+// How a page is seen, kept, promised, leaves, comes, stays, and moves.
 pub mod view;
+
+pub mod store;
 
 pub mod live_bits;
 pub mod promise;
@@ -70,6 +73,7 @@ pub mod pin;
 
 pub mod kept_stack;
 pub mod moving;
+pub mod opened;
 pub mod terms;
 
 // What is not paged, and what is copied.

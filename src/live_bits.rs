@@ -5,13 +5,16 @@ use crate::engine::Engine;
 use crate::policy::Bits;
 use crate::pte::{Pte, State};
 use crate::region::Place;
-use crate::sys::memory::{self, Protection};
+use crate::sys::memory::Protection;
 use core::sync::atomic::Ordering;
 
 impl Engine {
     /// The number of faults for which a page that was just loaded is kept: what one instruction may
     /// touch, for each thread, but never more than half of the frames.
     fn grace(&self) -> u32 {
+        if self.is_exact() {
+            return 0;
+        }
         let threads = self.gauges.threads.load(Ordering::Relaxed);
         threads.saturating_mul(4).max(12).min(self.pool_frames() / 3)
     }
@@ -62,9 +65,7 @@ impl Bits for LiveBits {
         if entry.change(pte, pte.to(State::Filling)).is_err() {
             return true;
         }
-        let at = place.page_address(page);
-        // SAFETY: a page of ours whose token we hold.
-        let dropped = unsafe { memory::protect(at, self.engine.page(), Protection::None) }.is_ok();
+        let dropped = place.protect(page, Protection::None).is_ok();
         let closed = if dropped { pte.without(Pte::READ | Pte::WRITE) } else { pte };
         self.engine.complete(entry, closed.without(Pte::R));
         true

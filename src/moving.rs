@@ -63,13 +63,7 @@ impl Engine {
     /// Gives back the frame or the slot of a page whose token the caller holds.
     pub(crate) fn let_go(&'static self, was: Pte) {
         match was.state() {
-            State::Resident => {
-                let mut pool = self.pool.hold();
-                self.policy.removed(&mut pool.ring(), was.index());
-                drop(pool);
-                self.drop_slot(was.index());
-                self.return_frame(was.index());
-            }
+            State::Resident => self.forsake(was.index()),
             State::Swapped => self.free_slot(was.index()),
             _ => {}
         }

@@ -7,7 +7,6 @@
 //! Who may write: [`Page::pte`] as `pte.rs` says; [`Group::freed`] anybody; everything else only the
 //! holder of the region's gate (plain values in atomics, relaxed).
 
-use crate::heap::granules::FreeRuns;
 use crate::pte::Pte;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -22,6 +21,33 @@ pub struct Page {
     pte: AtomicU64,
     /// What the heap keeps here, a packed [`Usage`].
     usage: AtomicU64,
+}
+
+/// Free runs of one page: at its begin, its longest, and at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FreeRuns {
+    /// Free granules from the first on.
+    pub prefix: u64,
+    /// The longest run anywhere.
+    pub max: u64,
+    /// Free granules up to the last.
+    pub suffix: u64,
+}
+
+impl FreeRuns {
+    /// `n` granules, all free.
+    pub const fn all(n: u64) -> FreeRuns {
+        FreeRuns { prefix: n, max: n, suffix: n }
+    }
+
+    /// What `self` of `len` granules followed by `next` of `next_len` granules is as a whole.
+    pub fn join(self, len: u64, next: FreeRuns, next_len: u64) -> FreeRuns {
+        FreeRuns {
+            prefix: if self.prefix == len { len + next.prefix } else { self.prefix },
+            max: self.max.max(next.max).max(self.suffix + next.prefix),
+            suffix: if next.suffix == next_len { next_len + self.suffix } else { next.suffix },
+        }
+    }
 }
 
 /// What the heap keeps in a page.

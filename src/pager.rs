@@ -11,12 +11,14 @@
 use crate::arena::Owner;
 use crate::engine::{Engine, Who};
 use crate::fault::{granted, plan, Plan};
+use crate::outlook::Report;
 use crate::page_table::Page;
 use crate::pte::{Pte, State};
+use crate::reclaim::Obtained;
 use crate::region::Place;
 use crate::report::say;
-use crate::stats::{Counter, FaultKind};
-use crate::sys::memory;
+use crate::stats::{Counter, Eviction, FaultKind};
+use crate::swap_map::ELSEWHERE;
 use crate::sys::thread;
 use crate::trace::{Access, PageName, What};
 use crate::view::protection;
@@ -34,6 +36,15 @@ pub enum Outcome {
     Stray,
     /// The page cannot be had: the swap file failed. The toucher cannot go on.
     Lost,
+}
+
+/// A touch that is being served.
+struct Touch<'a> {
+    place: &'a Place,
+    page: u64,
+    access: Access,
+    masked: bool,
+    who: Who,
 }
 
 /// Why a page could not be filled.
@@ -54,8 +65,15 @@ impl Engine {
         self.serve(&place, page, access, masked, who)
     }
 
+    /// Serves a touch of a page by its number: for a door whose pages are seen elsewhere than at their
+    /// own addresses. `masked` as for [`Engine::fault`].
+    pub fn touch(&'static self, place: &Place, page: u64, access: Access, masked: bool) -> Outcome {
+        self.serve(place, page, access, masked, (self.hooks.who)())
+    }
+
     /// Serves a touch of a page.
     pub(crate) fn serve(&'static self, place: &Place, page: u64, access: Access, masked: bool, who: Who) -> Outcome {
+        let touch = Touch { place, page, access, masked, who };
         let entry = place.page(page);
         let mut attempts = 0;
         loop {
@@ -69,18 +87,17 @@ impl Engine {
                 Plan::Reference => FaultKind::Reference,
                 Plan::FirstWrite => FaultKind::FirstWrite,
             };
-            let slot = (plan == Plan::SwapIn).then_some(pte.index());
             match plan {
                 Plan::Stray => {}
                 Plan::Retry => {
-                    self.note(who, kind, access, place, page, Some(pte.index()), None);
+                    self.note(&touch, kind, pte.index(), None);
                     return Outcome::Resolved;
                 }
                 Plan::Wait => {
                     self.wait(entry, pte);
                     // Whoever was at it has probably done what we came for.
                     if fault_is_over(entry.pte(), access) {
-                        self.note(who, kind, access, place, page, Some(entry.pte().index()), None);
+                        self.note(&touch, kind, entry.pte().index(), None);
                         return Outcome::Resolved;
                     }
                 }
@@ -88,9 +105,11 @@ impl Engine {
                     if entry.change(pte, pte.to(State::Filling)).is_err() {
                         continue;
                     }
-                    match self.fill(place, page, pte, access, masked, who) {
-                        Ok(frame) => {
-                            self.note(who, kind, access, place, page, Some(frame), slot);
+                    match self.fill(&touch, pte) {
+                        Ok(Obtained { frame, evicted }) => {
+                            let slot = (plan == Plan::SwapIn && pte.index() != ELSEWHERE).then_some(pte.index());
+                            self.note(&touch, kind, frame, slot);
+                            self.report(&touch, kind, access == Access::Write, frame, evicted);
                             return Outcome::Resolved;
                         }
                         Err(failure) => {
@@ -106,9 +125,10 @@ impl Engine {
                     if entry.change(pte, pte.to(State::Filling)).is_err() {
                         continue;
                     }
-                    let opened = self.open_page(place, page, pte, access, masked);
-                    if opened {
-                        self.note(who, kind, access, place, page, Some(pte.index()), None);
+                    if self.open_page(&touch, pte) {
+                        self.note(&touch, kind, pte.index(), None);
+                        let dirtied = access == Access::Write && !pte.has(Pte::M);
+                        self.report(&touch, kind, dirtied, pte.index(), None);
                         return Outcome::Resolved;
                     }
                     attempts += 1;
@@ -130,35 +150,28 @@ impl Engine {
         Outcome::Lost
     }
 
-    /// Fills a frame with the page and maps it. The caller holds the token, and completes the entry
-    /// if this fails.
-    fn fill(&'static self, place: &Place, page: u64, was: Pte, access: Access, masked: bool, who: Who) -> Result<u32, Failure> {
-        let frame = self.obtain_frame(masked).ok_or_else(|| {
+    /// Fills a frame with the page and opens it. The caller holds the token, and completes the entry if
+    /// this fails.
+    fn fill(&'static self, touch: &Touch<'_>, was: Pte) -> Result<Obtained, Failure> {
+        let &Touch { place, page, access, masked, who } = touch;
+        let obtained = self.obtain_frame(masked).ok_or_else(|| {
             self.explain(place.page_address(page));
             Failure::Lost
         })?;
+        let frame = obtained.frame;
         let known = self.arena().frame(frame);
         let slot = (was.state() == State::Swapped).then_some(was.index());
-        if let Some(slot) = slot {
-            // SAFETY: a frame of the engine view that is ours alone.
-            let read = unsafe { self.swap.read(slot, self.arena().view(frame), self.page()) };
-            if let Err(error) = read {
-                self.count(who, Counter::SwapErrors, 1);
-                self.swap.complain("read", slot, error);
+        match slot {
+            Some(slot) if self.load(place, page, slot, frame, who).is_err() => {
                 self.return_frame(frame);
                 return Err(Failure::Lost);
             }
-            self.count(who, Counter::SwapReads, 1);
-            self.count(who, Counter::SwapBytesRead, self.page() as u64);
-        } else if known.stamp.load(Ordering::Relaxed) != 0 {
-            self.arena().clear(frame, 1);
+            Some(_) => {}
+            None => self.clear(place, page, frame),
         }
         let flags = granted(Pte::new(State::Resident, frame, 0).with_terms_of(was), access);
         let now = Pte::new(State::Resident, frame, flags).with_terms_of(was);
-        let at = place.page_address(page);
-        // SAFETY: a page of ours whose token we hold.
-        let mapped = unsafe { self.arena().show(at, self.page(), protection(now), frame) };
-        if mapped.is_err() {
+        if place.open(page, frame, protection(now)).is_err() {
             self.return_frame(frame);
             return Err(if self.make_room_for_mappings(masked) { Failure::Mappings } else { Failure::Lost });
         }
@@ -167,16 +180,15 @@ impl Engine {
         known.stamp.store(number, Ordering::Relaxed);
         // Release: pairs with the swap of whoever drops or keeps the slot.
         known.slot.store(slot.filter(|_| !dirty).map_or(0, |slot| slot + 1), Ordering::Release);
-        known.set_owner(Owner::Page(at));
+        known.set_owner(Owner::Page(place.page_address(page)));
         let mut pool = self.hold_pool(masked);
         self.policy.inserted(&mut pool.ring(), frame);
         if let Some(slot) = slot.filter(|_| dirty) {
-            let given = pool.slots().give(slot, 1);
-            debug_assert!(given, "slot {slot} was not in use");
+            pool.give_slot(slot);
         }
         drop(pool);
         self.complete(place.page(page), now);
-        Ok(frame)
+        Ok(obtained)
     }
 
     /// Nothing could leave memory: says what is there, since this must not happen.
@@ -210,13 +222,12 @@ impl Engine {
 
     /// Gives a resident page the protection that `access` needs. The caller holds the token, which
     /// this gives up in any case.
-    fn open_page(&'static self, place: &Place, page: u64, was: Pte, access: Access, masked: bool) -> bool {
+    fn open_page(&'static self, touch: &Touch<'_>, was: Pte) -> bool {
+        let &Touch { place, page, access, masked, .. } = touch;
         let entry = place.page(page);
         let flags = granted(was, access);
         let now = Pte::new(State::Resident, was.index(), flags).with_pins_of(was).with_terms_of(was);
-        // SAFETY: a page of ours whose token we hold.
-        let opened = unsafe { memory::protect(place.page_address(page), self.page(), protection(now)) };
-        if opened.is_err() {
+        if place.protect(page, protection(now)).is_err() {
             self.complete(entry, was);
             self.make_room_for_mappings(masked);
             return false;
@@ -256,11 +267,11 @@ impl Engine {
     /// makes three mappings one.
     pub(crate) fn make_room_for_mappings(&'static self, masked: bool) -> bool {
         (0..64).fold(false, |made, _| {
-            let frame = self.obtain_lonely(masked);
-            if let Some(frame) = frame {
-                self.return_frame(frame);
+            let obtained = self.obtain_lonely(masked);
+            if let Some(obtained) = &obtained {
+                self.return_frame(obtained.frame);
             }
-            made | frame.is_some()
+            made | obtained.is_some()
         })
     }
 
@@ -273,11 +284,19 @@ impl Engine {
         Outcome::Stray
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn note(&self, who: Who, kind: FaultKind, access: Access, place: &Place, page: u64, frame: Option<u32>, slot: Option<u32>) {
-        self.count(who, kind.counter(), 1);
+    fn note(&self, touch: &Touch<'_>, kind: FaultKind, frame: u32, slot: Option<u32>) {
+        self.count(touch.who, kind.counter(), 1);
         if self.trace.is_on() {
-            self.trace.enter(who.thread, What::Fault(kind, access), Some(name(place, page)), frame, slot);
+            let name = name(touch.place, touch.page);
+            self.trace.enter(touch.who.thread, What::Fault(kind, touch.access), Some(name), Some(frame), slot);
+        }
+    }
+
+    /// Tells the region's observer, if it has one.
+    fn report(&self, touch: &Touch<'_>, kind: FaultKind, dirtied: bool, frame: u32, evicted: Option<(PageName, Eviction)>) {
+        if let Some(observer) = touch.place.region.outlook().and_then(|outlook| outlook.observer) {
+            let (page, frame) = (name(touch.place, touch.page), self.arena().number(frame));
+            observer.served(&Report { page, kind, access: touch.access, dirtied, frame, evicted });
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::region::Place;
 use crate::report::say;
 use crate::sys;
 use crate::sys::memory::{self, Protection};
+use crate::sys::thread;
 use core::sync::atomic::Ordering;
 
 /// What a page that is mapped ahead allows: everything, and so it counts as modified.
@@ -58,10 +59,11 @@ impl Engine {
         ready.is_ok()
     }
 
-    /// See [`Ground::promise`]. The caller holds the region's gate.
+    /// See [`Ground::promise`]. The caller holds the region's gate. A store of the region's own has made
+    /// its own promises.
     pub(crate) fn promise(&'static self, place: &Place, page: u64, n: u64, zero: bool) -> Option<bool> {
         let _stack = self.keep_stack();
-        if !self.take_promise(n) {
+        if place.store().is_none() && !self.take_promise(n) {
             return None;
         }
         let mut known_zero = true;
@@ -118,6 +120,9 @@ impl Engine {
 
     /// Frames that may be mapped without need: all but the last sixteenth.
     pub(crate) fn spare_frames(&self) -> u64 {
+        if self.is_exact() {
+            return 0;
+        }
         let low = self.pool_frames() / 16 + 8;
         let free = self.pool.hold().frames().state().free();
         u64::from(free.saturating_sub(low))
@@ -184,11 +189,10 @@ impl Engine {
             // Under the token, so that nobody evicts the page meanwhile.
             entry.change(pte, pte.to(State::Filling)).ok()?;
             if zero && !pte.has(Pte::ZERO) {
-                self.arena().clear(frame, 1);
+                self.clear(place, page, frame);
             }
             if !pte.has(Pte::WRITE) {
-                // SAFETY: a page of ours whose token we hold.
-                let _ = unsafe { memory::protect(place.page_address(page), self.page(), Protection::ReadWrite) };
+                let _ = place.protect(page, Protection::ReadWrite);
             }
             self.complete(entry, open.with_pins_of(pte));
         }
@@ -196,7 +200,8 @@ impl Engine {
         Some(pte.has(Pte::ZERO))
     }
 
-    /// See [`Ground::release`]. No swap I/O; frames stay mapped until somebody needs them.
+    /// See [`Ground::release`]. No swap I/O; frames stay mapped until somebody needs them, unless the
+    /// regime is exact.
     pub(crate) fn release(&'static self, place: &Place, page: u64, n: u64) {
         let _stack = self.keep_stack();
         let mut at = page;
@@ -204,6 +209,7 @@ impl Engine {
             let entry = place.page(at);
             let pte = entry.pte();
             let released = match pte.state() {
+                State::Resident if self.is_exact() => self.drop_resident(place, at, pte),
                 State::Resident => {
                     // Whatever pinned the block for its life (a thread's stack) has ended with it.
                     let mut retained = pte.to(State::Retained).without(Pte::R | Pte::ZERO).with(Pte::M).with_pins_of(Pte::VOID);
@@ -243,7 +249,34 @@ impl Engine {
             };
             at += u64::from(released);
         }
-        self.give_promise(n);
+        if place.store().is_none() {
+            self.give_promise(n);
+        }
+    }
+
+    /// Gives back the frame of a resident page whose contents are of no value; false to look again.
+    fn drop_resident(&'static self, place: &Place, page: u64, was: Pte) -> bool {
+        let entry = place.page(page);
+        if entry.change(was, was.to(State::Leaving)).is_err() {
+            return false;
+        }
+        // Close to the limit of mappings it may take a moment; a page must not show what is another's.
+        while place.close(page).is_err() {
+            thread::nap();
+        }
+        self.forsake(was.index());
+        self.gauges.pinned.fetch_sub(u32::from(was.pins() > 0), Ordering::Relaxed);
+        self.complete(entry, Pte::VOID);
+        true
+    }
+
+    /// Gives back a frame whose page is mapped nowhere and of no value, with its slot if it has one.
+    pub(crate) fn forsake(&self, frame: u32) {
+        let mut pool = self.pool.hold();
+        self.policy.removed(&mut pool.ring(), frame);
+        drop(pool);
+        self.drop_slot(frame);
+        self.return_frame(frame);
     }
 
     /// The page was locked by the program, perhaps: the kernel's lock ends with the pager's.
@@ -268,20 +301,6 @@ impl Engine {
         } else if word.fetch_and(!bit, Ordering::Relaxed) & bit != 0 {
             self.gauges.retained.fetch_sub(1, Ordering::Relaxed);
         }
-    }
-
-    /// The frame's page is no longer what its slot holds.
-    pub(crate) fn drop_slot(&self, frame: u32) {
-        // AcqRel: pairs with the store when the page was read in; one taker only.
-        let slot = self.arena().frame(frame).slot.swap(0, Ordering::AcqRel);
-        if slot != 0 {
-            self.free_slot(slot - 1);
-        }
-    }
-
-    pub(crate) fn free_slot(&self, slot: u32) {
-        let given = self.pool.hold().slots().give(slot, 1);
-        debug_assert!(given, "slot {slot} was not in use");
     }
 
     pub(crate) fn note_resident(&self, used: u32) {

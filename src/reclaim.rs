@@ -14,8 +14,8 @@ use crate::page_table::Page;
 use crate::policy::Bits;
 use crate::pte::{Pte, State};
 use crate::region::Place;
-use crate::stats::{Counter, Eviction};
-use crate::sys::memory::{self, Protection};
+use crate::stats::Eviction;
+use crate::swap_map::ELSEWHERE;
 use crate::sys::thread;
 use crate::trace::{PageName, What};
 use crate::view::protection;
@@ -25,6 +25,14 @@ use core::sync::atomic::Ordering;
 const TRIES: u32 = 32;
 /// Rounds of that before the search ends: some ten seconds in which nothing could leave memory.
 const ROUNDS: u32 = 11_000;
+
+/// A frame that is nobody's, and what had to leave it.
+pub(crate) struct Obtained {
+    /// Its bytes are of no value, or zero if its stamp is 0.
+    pub(crate) frame: u32,
+    /// The page that was evicted for it.
+    pub(crate) evicted: Option<(PageName, Eviction)>,
+}
 
 /// A page on its way out.
 struct Victim {
@@ -36,16 +44,16 @@ struct Victim {
 }
 
 impl Engine {
-    /// A frame that is nobody's; its bytes are of no value, or zero if its stamp is 0. `masked` if
-    /// the caller has every signal blocked. `None` when nothing can leave memory.
-    pub(crate) fn obtain_frame(&'static self, masked: bool) -> Option<u32> {
+    /// A frame. `masked` if the caller has every signal blocked. `None` when nothing can leave memory.
+    pub(crate) fn obtain_frame(&'static self, masked: bool) -> Option<Obtained> {
         let who = (self.hooks.who)();
         for round in 0..ROUNDS {
             for _ in 0..TRIES {
                 let mut pool = self.hold_pool(masked);
-                if let Some(frame) = pool.frames().take() {
+                let free = if self.is_exact() { pool.frames().take_lowest() } else { pool.frames().take() };
+                if let Some(frame) = free {
                     self.note_resident(pool.frames().state().used());
-                    return Some(frame);
+                    return Some(Obtained { frame, evicted: None });
                 }
                 let mut victim = self.take_retained();
                 if victim.is_none() && !self.is_armed() {
@@ -57,7 +65,7 @@ impl Engine {
                 if victim.is_none() {
                     // If only young pages are left, somebody has to give way after all.
                     let spare_young = round == 0;
-                    if pool.slots().state().free() == 0 {
+                    if !self.is_exact() && pool.slots().state().free() == 0 {
                         victim = self.take_saved(spare_young);
                         if victim.is_none() && round > 0 {
                             self.give_up_saved(&mut pool);
@@ -70,13 +78,12 @@ impl Engine {
                 };
                 self.policy.removed(&mut pool.ring(), victim.frame);
                 drop(pool);
-                if self.evict(&victim, masked, who) {
-                    self.arena().frame(victim.frame).set_owner(Owner::Nobody);
-                    return Some(victim.frame);
+                if let Some(obtained) = self.evict(&victim, masked, who) {
+                    return Some(obtained);
                 }
                 // Perhaps no mapping could be cut in two: one that stands alone need not be.
-                if let Some(frame) = self.obtain_lonely(masked) {
-                    return Some(frame);
+                if let Some(obtained) = self.obtain_lonely(masked) {
+                    return Some(obtained);
                 }
             }
             // Everything is pinned or in transit: others have to get on first.
@@ -90,7 +97,7 @@ impl Engine {
     }
 
     /// A frame of a page whose leaving makes the mappings fewer.
-    pub(crate) fn obtain_lonely(&'static self, masked: bool) -> Option<u32> {
+    pub(crate) fn obtain_lonely(&'static self, masked: bool) -> Option<Obtained> {
         let who = (self.hooks.who)();
         let layout = *self.arena().layout();
         let mut pool = self.hold_pool(masked);
@@ -106,13 +113,7 @@ impl Engine {
             }
             self.policy.removed(&mut pool.ring(), victim.frame);
             drop(pool);
-            let evicted = self.evict(&victim, masked, who);
-            self.arena().frame(victim.frame).set_owner(if evicted {
-                Owner::Nobody
-            } else {
-                Owner::Page(victim.place.page_address(victim.page))
-            });
-            return evicted.then_some(victim.frame);
+            return self.evict(&victim, masked, who);
         }
         None
     }
@@ -220,8 +221,7 @@ impl Engine {
                 && place.page(page).change(pte, pte.with(Pte::M)).is_ok()
                 && frame.slot.compare_exchange(slot + 1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
             {
-                let given = pool.slots().give(slot, 1);
-                debug_assert!(given, "slot {slot} was not in use");
+                pool.give_slot(slot);
                 return;
             }
         }
@@ -249,80 +249,61 @@ impl Engine {
         Some(Victim { place, page, entry, was, frame })
     }
 
-    /// Evicts the victim; false if it had to stay, and then it is as it was.
-    fn evict(&'static self, victim: &Victim, masked: bool, who: Who) -> bool {
-        let at = victim.place.page_address(victim.page);
-        // SAFETY: a page of ours whose token we hold; who touches it from now on waits for us. At its limit
-        // of mappings the kernel refuses even to replace one, but not to remove one that stands alone;
-        // what is left then is a gap like the others, or for a moment a hole, which faults as well.
-        let closed = unsafe {
-            memory::unback(at, self.page(), Protection::None).or_else(|error| {
-                memory::unmap(at, self.page()).map_err(|_| error)?;
-                let _ = memory::unback(at, self.page(), Protection::None);
-                Ok::<(), crate::sys::Errno>(())
-            })
-        };
-        if closed.is_err() {
+    /// Evicts the victim; `None` if it had to stay, and then it is as it was.
+    fn evict(&'static self, victim: &Victim, masked: bool, who: Who) -> Option<Obtained> {
+        // From now on who touches the page waits for us.
+        if victim.place.close(victim.page).is_err() {
             // Too many mappings to cut one more: the page stays, another may do.
             self.keep(victim, victim.was, masked);
-            return false;
+            return None;
         }
         if victim.was.state() == State::Retained {
-            self.complete(victim.entry, Pte::VOID);
-            return true;
+            return Some(self.complete_eviction(victim, Pte::VOID, None));
         }
-        let Some((eviction, left, slot)) = self.save(victim, masked, who) else {
-            return false;
+        let Some((eviction, left, slot)) = self.secure(victim, masked, who) else {
+            self.reopen(victim, masked);
+            return None;
         };
-        self.complete(victim.entry, left.with_terms_of(victim.was));
         self.count(who, eviction.counter(), 1);
+        let name = PageName { region: victim.place.region.number.load(Ordering::Relaxed), page: victim.page as u32 };
         if self.trace.is_on() {
-            let name = PageName { region: victim.place.region.number.load(Ordering::Relaxed), page: victim.page as u32 };
+            let slot = slot.filter(|slot| *slot != ELSEWHERE);
             self.trace.enter(who.thread, What::Eviction(eviction), Some(name), Some(victim.frame), slot);
         }
-        true
+        Some(self.complete_eviction(victim, left.with_terms_of(victim.was), Some((name, eviction))))
+    }
+
+    fn complete_eviction(&self, victim: &Victim, left: Pte, evicted: Option<(PageName, Eviction)>) -> Obtained {
+        self.complete(victim.entry, left);
+        self.arena().frame(victim.frame).set_owner(Owner::Nobody);
+        Obtained { frame: victim.frame, evicted }
     }
 
     /// Sees to it that the victim's bytes survive: how, what the entry becomes, and in which slot.
-    fn save(&'static self, victim: &Victim, masked: bool, who: Who) -> Option<(Eviction, Pte, Option<u32>)> {
+    fn secure(&'static self, victim: &Victim, masked: bool, who: Who) -> Option<(Eviction, Pte, Option<u32>)> {
         let frame = victim.frame;
-        if !victim.was.has(Pte::M) {
+        let dirty = victim.was.has(Pte::M);
+        if !dirty {
             // AcqRel: as in `drop_slot`.
             let slot = self.arena().frame(frame).slot.swap(0, Ordering::AcqRel);
             if let Some(slot) = slot.checked_sub(1) {
                 return Some((Eviction::Clean, Pte::new(State::Swapped, slot, Pte::SLOT), Some(slot)));
             }
         }
-        if self.arena().is_zero(frame) {
+        // Who counts wants a page that was modified to be written, whatever it holds.
+        let zero = if self.is_exact() { !dirty } else { self.arena().is_zero(frame) };
+        if zero {
             return Some((Eviction::Zero, Pte::new(State::Empty, 0, 0), None));
         }
-        let slot = self.hold_pool(masked).slots().take();
-        let Some(slot) = slot else {
-            self.reopen(victim, masked);
-            return None;
-        };
-        // SAFETY: a frame of the engine view.
-        let written = unsafe { self.swap.write(slot, self.arena().view(frame), self.page()) };
-        if let Err(error) = written {
-            self.count(who, Counter::SwapErrors, 1);
-            self.swap.complain("write", slot, error);
-            let given = self.hold_pool(masked).slots().give(slot, 1);
-            debug_assert!(given, "a slot that was just taken");
-            self.reopen(victim, masked);
-            return None;
-        }
-        self.count(who, Counter::SwapWrites, 1);
-        self.count(who, Counter::SwapBytesWritten, self.page() as u64);
+        let slot = self.save(&victim.place, victim.page, frame, masked, who)?;
         Some((Eviction::Dirty, Pte::new(State::Swapped, slot, Pte::SLOT), Some(slot)))
     }
 
     /// The victim's view was closed but it has to stay: it faults back in without I/O.
     fn reopen(&'static self, victim: &Victim, masked: bool) {
-        let at = victim.place.page_address(victim.page);
         let open = victim.was.with(Pte::M | victim.was.permitted());
-        // SAFETY: a page of ours whose token we hold. It was mapped a moment ago; if somebody else has
-        // used up the mappings since, they will be fewer again.
-        while unsafe { self.arena().show(at, self.page(), protection(open), victim.frame) }.is_err() {
+        // It was open a moment ago; if somebody else has used up the mappings since, they will be fewer again.
+        while victim.place.open(victim.page, victim.frame, protection(open)).is_err() {
             thread::nap();
         }
         self.keep(victim, open, masked);

@@ -3,16 +3,20 @@
 //! The record lies in the region's first bookkeeping frame. A thread owns at most one region; when it
 //! ends, the region is abandoned: its blocks stay valid, others free them, and when they are gone a
 //! new thread takes the region over.
+//!
+//! A door may open regions of its own, with pages as it wants them and an [`Outlook`] that says how they
+//! are seen and kept (`opened.rs`).
 
 use crate::engine::Engine;
 use crate::gate::Gate;
 use crate::heap::bins::Shelves;
 use crate::heap::granules::Words;
 use crate::heap::{Ground, Heap};
+use crate::outlook::Outlook;
 use crate::page_table::{Group, Page, GROUP_PAGES};
 use crate::span::RECORD;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The record of a region. All zero: a region that nobody owns, with an empty heap.
 ///
@@ -39,6 +43,8 @@ pub struct Region {
     pub shelves: AtomicU32,
     /// Bytes of record and page table that have frames.
     pub table: AtomicUsize,
+    /// How pages are seen and kept, if not as usual.
+    outlook: AtomicPtr<Outlook>,
     own: OwnLines,
 }
 
@@ -71,6 +77,22 @@ impl Region {
         // SAFETY: exclusive, as the caller promises.
         unsafe { &mut *self.own.heap.get() }
     }
+
+    /// How pages are seen and kept; `None`: as frames mapped at the page's address, and in the swap file.
+    #[inline]
+    pub fn outlook(&self) -> Option<&'static Outlook> {
+        // Acquire: pairs with the release in `set_outlook`.
+        let outlook = self.outlook.load(Ordering::Acquire);
+        // SAFETY: null, or what `set_outlook` was given for ever.
+        unsafe { outlook.as_ref() }
+    }
+
+    /// Says how pages are seen and kept. The region has no pages.
+    pub(crate) fn set_outlook(&self, outlook: Option<&'static Outlook>) {
+        let outlook = outlook.map_or(core::ptr::null_mut(), |outlook| core::ptr::from_ref(outlook).cast_mut());
+        // Release: pairs with the acquire in `outlook`.
+        self.outlook.store(outlook, Ordering::Release);
+    }
 }
 
 /// A region in its engine: what the heap stands on.
@@ -82,6 +104,36 @@ pub struct Place {
     pub region: &'static Region,
     /// Where its pages begin.
     pub base: usize,
+}
+
+impl Engine {
+    /// The region `number`, which exists.
+    #[inline]
+    pub(crate) fn place(&'static self, number: u32) -> Place {
+        let base = self.span().slot(number);
+        // SAFETY: the caller vouches that the region exists; its record is backed for ever, and zeros
+        // are a valid record.
+        let region = unsafe { &*((base + self.span().heap) as *const Region) };
+        Place { engine: self, region, base }
+    }
+
+    /// The region whose heap contains `address`.
+    #[inline]
+    pub fn find(&'static self, address: usize) -> Option<Place> {
+        let (number, offset) = self.span().find(address)?;
+        // Acquire: pairs with the release when the region is made.
+        if offset >= self.span().heap || !self.exists(number) {
+            return None;
+        }
+        Some(self.place(number))
+    }
+
+    /// The page of a region that contains `address`.
+    #[inline]
+    pub fn find_page(&'static self, address: usize) -> Option<(Place, u64)> {
+        let place = self.find(address)?;
+        Some((place, ((address - place.base) >> self.page_shift()) as u64))
+    }
 }
 
 impl Place {

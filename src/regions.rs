@@ -86,14 +86,14 @@ impl Engine {
         }
     }
 
-    fn take_listed(&'static self, regions: &mut Regions) -> Option<Place> {
+    pub(crate) fn take_listed(&'static self, regions: &mut Regions) -> Option<Place> {
         let place = self.place(regions.free.checked_sub(1)?);
         regions.free = place.region.next.swap(0, Ordering::Relaxed);
         place.region.listed.store(0, Ordering::Relaxed);
         Some(place)
     }
 
-    fn make_next(&'static self, _regions: &mut Regions) -> Option<Place> {
+    pub(crate) fn make_next(&'static self, _regions: &mut Regions) -> Option<Place> {
         // A few slots may be taken by others; if many fail there is no memory for the record.
         let made = self.gauges.regions.load(Ordering::Relaxed);
         for number in made..self.span().most.min(made + 16) {
@@ -120,15 +120,18 @@ impl Engine {
     fn make_region(&'static self, number: u32) -> bool {
         let span = self.span();
         let slot = span.slot(number);
-        if memory::reserve_at(slot, span.len, Protection::None).is_err() {
+        // The room of an exact engine is reserved as a whole.
+        if !self.is_exact() && memory::reserve_at(slot, span.len, Protection::None).is_err() {
             return false;
         }
         let table = slot + span.heap;
         // SAFETY: the slot was just reserved by us.
         let readable = unsafe { memory::protect(table, span.len - span.heap, Protection::Read) };
         if readable.is_err() || !self.map_bookkeeping(table) {
-            // SAFETY: nobody knows the slot.
-            let _ = unsafe { memory::unmap(slot, span.len) };
+            if !self.is_exact() {
+                // SAFETY: nobody knows the slot.
+                let _ = unsafe { memory::unmap(slot, span.len) };
+            }
             return false;
         }
         let region = self.place(number).region;
@@ -298,15 +301,19 @@ impl Engine {
         place.group((page / GROUP_PAGES) & !1).has(Group::FREED)
     }
 
-    /// Gives the bookkeeping page at `at` a frame for ever.
+    /// Gives the bookkeeping page at `at` a frame for ever; memory beside the arena if that is for pages only.
     fn map_bookkeeping(&'static self, at: usize) -> bool {
+        if self.is_exact() {
+            // SAFETY: the address is bookkeeping space of a region of ours that nothing backs yet.
+            return unsafe { memory::unback(at, self.page(), Protection::ReadWrite) }.is_ok();
+        }
         let _stack = self.keep_stack();
         // Paging needs frames too: bookkeeping never takes the last of them.
         let taken = self.gauges.bookkeeping.load(Ordering::Relaxed);
         if taken + (self.pool_frames() / 8).max(12) >= self.pool_frames() || !self.take_promise(1) {
             return false;
         }
-        let Some(frame) = self.obtain_frame(false) else {
+        let Some(frame) = self.obtain_frame(false).map(|obtained| obtained.frame) else {
             self.give_promise(1);
             return false;
         };

@@ -1,7 +1,7 @@
 //! Address space: where the regions of the threads lie, and what lies in each.
 //!
 //! ```text
-//! BASE + number << slot_shift:
+//! base + number << slot_shift:
 //!   heap      VMALLOC_HEAP bytes: the pages that the program sees
 //!   record    the region's own state (`region.rs`), then its page table
 //!   granules  two bits for each 16 bytes of heap
@@ -10,7 +10,8 @@
 //! ```
 //!
 //! So the region of an address, and the address of everything about it, is arithmetic. Slots are
-//! reserved one by one as threads come; what has no frame yet reads as zeros.
+//! reserved one by one as threads come; what has no frame yet reads as zeros. The heaps of a whole
+//! program begin at [`BASE`]; an engine for a few regions lies where the kernel has room for them.
 
 use crate::heap::bins::SHELF_ENTRIES;
 use crate::page_table::{Group, GROUP_PAGES};
@@ -27,6 +28,8 @@ const MOST: usize = 1 << 16;
 /// The geometry of all regions.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
+    /// Where the first slot begins.
+    pub base: usize,
     /// log2 of the distance between regions.
     pub slot_shift: u32,
     /// Bytes of heap in a region, whole pages.
@@ -44,8 +47,27 @@ pub struct Span {
 }
 
 impl Span {
-    /// The geometry for heaps of `heap` bytes (whole pages); `None` if not even one fits.
+    /// The geometry for heaps of `heap` bytes (whole pages) from [`BASE`] on; `None` if not even one
+    /// fits.
     pub fn new(heap: usize, page_shift: u32) -> Option<Span> {
+        let span = Span::at(BASE, heap, page_shift)?;
+        let most = ((END - BASE) >> span.slot_shift).min(MOST);
+        (most > 0).then_some(Span { most: most as u32, ..span })
+    }
+
+    /// The same for `regions` heaps in a room of their own, which begins at 0 until it is found.
+    pub fn of(regions: u32, heap: usize, page_shift: u32) -> Option<Span> {
+        let span = Span::at(0, heap, page_shift)?;
+        let fits = regions as usize <= MOST.min((END - BASE) >> span.slot_shift);
+        fits.then_some(Span { most: regions, ..span })
+    }
+
+    /// Bytes of address space for all slots.
+    pub fn room(&self) -> usize {
+        (self.most as usize) << self.slot_shift
+    }
+
+    fn at(base: usize, heap: usize, page_shift: u32) -> Option<Span> {
         let page = 1usize << page_shift;
         let groups = (heap >> page_shift).div_ceil(GROUP_PAGES as usize);
         let table = RECORD.checked_add(groups.checked_mul(size_of::<Group>())?)?;
@@ -55,20 +77,19 @@ impl Span {
         let shelves = freed.checked_add((groups.div_ceil(2) + 1).checked_mul(page)?)?;
         let len = shelves.checked_add((SHELF_ENTRIES * size_of::<u32>()).next_multiple_of(page))?;
         let slot_shift = len.checked_next_power_of_two()?.trailing_zeros().max(21);
-        let most = ((END - BASE) >> slot_shift).min(MOST);
-        (most > 0).then_some(Span { slot_shift, heap, granules, freed, shelves, len, most: most as u32 })
+        Some(Span { base, slot_shift, heap, granules, freed, shelves, len, most: 0 })
     }
 
     /// Where slot `number` begins.
     #[inline]
     pub fn slot(&self, number: u32) -> usize {
-        BASE + ((number as usize) << self.slot_shift)
+        self.base + ((number as usize) << self.slot_shift)
     }
 
     /// The slot that contains `address`, and the offset in it.
     #[inline]
     pub fn find(&self, address: usize) -> Option<(u32, usize)> {
-        let offset = address.wrapping_sub(BASE);
+        let offset = address.wrapping_sub(self.base);
         let number = offset >> self.slot_shift;
         (number < self.most as usize).then_some((number as u32, offset & ((1 << self.slot_shift) - 1)))
     }
@@ -94,5 +115,14 @@ mod tests {
             assert_eq!(span.find(BASE - 1), None);
             assert_eq!(span.find(END), None);
         }
+    }
+
+    #[test]
+    fn a_room_of_its_own_holds_its_regions_and_no_more() {
+        let span = Span { base: 0x7000_0000_0000, ..Span::of(3, 20 << 12, 12).unwrap() };
+        assert_eq!(span.find(span.slot(2)), Some((2, 0)));
+        assert_eq!(span.find(span.base + span.room()), None);
+        assert!(Span::of(1 << 17, 4096, 12).is_none());
+        assert!(Span::of(1, 1 << 46, 12).is_none());
     }
 }

@@ -13,3 +13,6 @@ pub type SwapMap<'a> = Bitmap<'a>;
 
 /// What the pager keeps of it between calls.
 pub type SwapMapState = BitmapState;
+
+/// The slot of a page that its region's own store keeps: no entry of the map.
+pub const ELSEWHERE: u32 = u32::MAX - 1;

@@ -4,47 +4,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test may.
 
+mod oracle;
 mod simulator;
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::PathBuf;
 
+use oracle::{number, read, rows, Traces};
 use simulator::Simulator;
 use vmcore::policy::by_name;
 use vmcore::stats::{Counters, Eviction, FaultKind};
 use vmcore::trace::Access;
-
-fn read(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("test-data/oracles").join(name);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The rows of a table, each as a map from the column's name to the field.
-fn rows(table: &str) -> Vec<HashMap<&str, &str>> {
-    let mut lines = table.lines();
-    let names: Vec<_> = lines.next().unwrap().split(',').collect();
-    lines.map(|line| names.iter().copied().zip(line.split(',')).collect()).collect()
-}
-
-/// The traces by name, each read once.
-#[derive(Default)]
-struct Traces(HashMap<String, Vec<(u32, Access)>>);
-
-impl Traces {
-    fn get(&mut self, name: &str) -> &[(u32, Access)] {
-        self.0.entry(name.to_owned()).or_insert_with(|| {
-            read(&format!("traces/{name}.txt"))
-                .lines()
-                .map(|line| match line.split_once(' ').unwrap() {
-                    (page, "r") => (page.parse().unwrap(), Access::Read),
-                    (page, "w") => (page.parse().unwrap(), Access::Write),
-                    _ => panic!("{name}: {line}"),
-                })
-                .collect()
-        })
-    }
-}
 
 /// The counters after a trace under a policy of that name.
 fn replay(trace: &[(u32, Access)], policy: &str, frames: u32) -> Counters {
@@ -62,10 +31,6 @@ fn faults(counters: &Counters, kind: FaultKind) -> u64 {
 
 fn misses(counters: &Counters) -> u64 {
     faults(counters, FaultKind::FirstTouch) + faults(counters, FaultKind::SwapIn)
-}
-
-fn number(row: &HashMap<&str, &str>, column: &str) -> u64 {
-    row[column].parse().unwrap()
 }
 
 /// Every count of every row, exactly; no policy below the optimum.

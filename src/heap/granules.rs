@@ -11,6 +11,7 @@
 //! another thread that measures its own live block sees its neighbours in one state or the other,
 //! and neither is `inner`. Only the region's owner stores (release); anybody may load (acquire).
 
+use crate::page_table::FreeRuns;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes per granule: the alignment that malloc promises.
@@ -252,33 +253,6 @@ pub fn head_at_or_before(words: &impl Words, at: u64, floor: u64) -> Option<u64>
             return None;
         }
         next -= last + 1;
-    }
-}
-
-/// Free runs of one page: at its begin, its longest, and at its end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct FreeRuns {
-    /// Free granules from the first on.
-    pub prefix: u64,
-    /// The longest run anywhere.
-    pub max: u64,
-    /// Free granules up to the last.
-    pub suffix: u64,
-}
-
-impl FreeRuns {
-    /// `n` granules, all free.
-    pub const fn all(n: u64) -> FreeRuns {
-        FreeRuns { prefix: n, max: n, suffix: n }
-    }
-
-    /// What `self` of `len` granules followed by `next` of `next_len` granules is as a whole.
-    pub fn join(self, len: u64, next: FreeRuns, next_len: u64) -> FreeRuns {
-        FreeRuns {
-            prefix: if self.prefix == len { len + next.prefix } else { self.prefix },
-            max: self.max.max(next.max).max(self.suffix + next.prefix),
-            suffix: if next.suffix == next_len { next_len + self.suffix } else { next.suffix },
-        }
     }
 }
 

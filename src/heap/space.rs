@@ -3,9 +3,9 @@
 //! Summaries are exact once measured and forgotten at every change, so a search measures what
 //! changed since the last one and skips the rest.
 
-use super::granules::{self, FreeRuns, PER_WORD};
+use super::granules::{self, PER_WORD};
 use super::Ground;
-use crate::page_table::{Group, Page, Usage, GROUP_PAGES};
+use crate::page_table::{FreeRuns, Group, Page, Usage, GROUP_PAGES};
 
 /// Where a free run was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

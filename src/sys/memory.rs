@@ -11,7 +11,7 @@ pub enum Protection {
     Read,
     /// Loads and stores.
     ReadWrite,
-    /// Loads and execution.
+    /// Loads, and execution.
     ReadExecute,
     /// Everything.
     ReadWriteExecute,
@@ -26,6 +26,15 @@ impl Protection {
             Protection::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
             Protection::ReadExecute => libc::PROT_READ | libc::PROT_EXEC,
             Protection::ReadWriteExecute => libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
+        }
+    }
+
+    /// The same, and execution of what can be loaded.
+    pub const fn executable(self) -> Protection {
+        match self {
+            Protection::None => Protection::None,
+            Protection::Read | Protection::ReadExecute => Protection::ReadExecute,
+            Protection::ReadWrite | Protection::ReadWriteExecute => Protection::ReadWriteExecute,
         }
     }
 }

@@ -1,0 +1,241 @@
+//! Does the live pager decide as the oracles say? An engine of the exact regime is driven fault by fault,
+//! with real frames, real mappings and a real swap file; every access is then made, so that a page that
+//! is not open where it should be kills the test, and every byte is compared.
+//!
+//! What the simulator says in `tests/oracles.rs`, the pager must do.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test may.
+
+mod oracle;
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use oracle::{number, read, rows, Traces};
+use vmcore::config::Config;
+use vmcore::engine::{Engine, Hooks, Who};
+use vmcore::outlook::{Observer, Outlook, Report, Store, View};
+use vmcore::pager::Outcome;
+use vmcore::policy::by_name;
+use vmcore::region::Place;
+use vmcore::stats::{Counter, Eviction, FaultKind};
+use vmcore::sys::memory::Protection;
+use vmcore::sys::Result;
+use vmcore::trace::Access;
+
+const PAGE: usize = 4096;
+
+/// An engine with one region of `pages` pages and `frames` frames.
+fn engine(policy: &str, frames: u32, pages: u64, swap_pages: u64) -> &'static Engine {
+    let config = Config {
+        arena: 0,
+        swap: swap_pages * PAGE as u64,
+        heap: pages * PAGE as u64,
+        shared: 0,
+        page: PAGE as u64,
+        policy: by_name(policy.as_bytes()).unwrap(),
+        swap_dir: env!("CARGO_TARGET_TMPDIR").as_bytes(),
+        stats: None,
+        trace: None,
+    };
+    let hooks = Hooks { arm: || {}, who: || Who { thread: 0, counters: None } };
+    Box::leak(Box::new(Engine::exact(&config, hooks, frames, 1).unwrap()))
+}
+
+/// What the processor does: an access that the entry does not allow is a fault.
+fn access(place: &Place, page: u64, access: Access) {
+    while !place.page(page).pte().allows(access) {
+        assert_eq!(place.engine.touch(place, page, access, false), Outcome::Resolved);
+    }
+}
+
+/// Replays a trace on the live pager, with a counter in each page that every write raises.
+fn replay(trace: &[(u32, Access)], policy: &str, frames: u32) -> &'static Engine {
+    let pages = u64::from(trace.iter().map(|(page, _)| *page).max().unwrap()) + 1;
+    let engine = engine(policy, frames, pages, pages);
+    let place = engine.open_region(None).unwrap();
+    assert!(engine.extend_region(&place, 0, pages));
+    let mut written: HashMap<u32, u64> = HashMap::new();
+    for &(page, kind) in trace {
+        access(&place, page.into(), kind);
+        let at = place.page_address(page.into()) as *mut u64;
+        let count = written.entry(page).or_default();
+        // SAFETY: a page of the region that is in memory until the next fault.
+        unsafe {
+            assert_eq!(at.add(7).read_volatile(), *count, "page {page}");
+            if kind == Access::Write {
+                *count += 1;
+                at.add(7).write_volatile(*count);
+            }
+        }
+    }
+    let used = engine.usage().frames_used - (engine.arena().layout().frames - frames);
+    assert!(used <= frames);
+    engine.close_region(&place);
+    let usage = engine.usage();
+    assert_eq!((usage.frames_used, usage.slots_used), (engine.arena().layout().frames - frames, 0), "frames and slots are left");
+    engine
+}
+
+/// Every row of the published, or twice confirmed, answers for the policies that are live.
+#[test]
+fn the_live_pager_counts_what_the_oracles_count() {
+    let table = read("expected.csv");
+    let mut traces = Traces::default();
+    let mut checked = 0;
+    for row in &rows(&table) {
+        let policy = match row["policy"] {
+            "fifo" | "clock" => row["policy"],
+            "third" => "third-chance",
+            _ => continue,
+        };
+        let engine = replay(traces.get(row["trace"]), policy, number(row, "frames") as u32);
+        let count = |counter: Counter| engine.counters.get(counter);
+        for (column, found) in [
+            ("misses", count(Counter::FirstTouch) + count(Counter::SwapIn)),
+            ("writebacks", count(Counter::EvictedDirty)),
+            ("clean_evictions", count(Counter::EvictedClean) + count(Counter::EvictedZero)),
+            ("swapins", count(Counter::SwapIn)),
+            ("ref_soft_faults", count(Counter::Reference)),
+            ("dirty_faults", count(Counter::FirstWrite)),
+        ] {
+            assert_eq!(found, number(row, column), "{column} of {row:?}");
+        }
+        assert_eq!(count(Counter::Collision), 0);
+        // SAFETY: its only region is closed.
+        unsafe { engine.dissolve() };
+        checked += 1;
+    }
+    assert_eq!(checked, 3 * 67);
+}
+
+/// A region that is never mapped and whose contents stay where they are, with a log of its faults.
+#[derive(Default)]
+struct Logged {
+    open: Mutex<HashMap<u64, (u32, Protection)>>,
+    reports: Mutex<Vec<Report>>,
+}
+
+impl View for Logged {
+    fn open(&self, page: u64, frame: u32, protection: Protection) -> Result<()> {
+        assert_eq!(self.open.lock().unwrap().insert(page, (frame, protection)), None);
+        Ok(())
+    }
+    fn protect(&self, page: u64, protection: Protection) -> Result<()> {
+        self.open.lock().unwrap().get_mut(&page).expect("an open page").1 = protection;
+        Ok(())
+    }
+    fn close(&self, page: u64) -> Result<()> {
+        assert!(self.open.lock().unwrap().remove(&page).is_some());
+        Ok(())
+    }
+}
+
+impl Store for Logged {
+    fn clear(&self, _page: u64, _frame: u32) {}
+    fn load(&self, _page: u64, _frame: u32) -> Result<()> {
+        Ok(())
+    }
+    fn save(&self, page: u64, _frame: u32) -> Result<()> {
+        assert!(!self.open.lock().unwrap().contains_key(&page), "saved while it can be changed");
+        Ok(())
+    }
+}
+
+impl Observer for Logged {
+    fn served(&self, report: &Report) {
+        self.reports.lock().unwrap().push(*report);
+    }
+}
+
+/// The logs of a course project's memory manager: what the observer hears is what they say, in order.
+#[test]
+fn the_observer_hears_what_the_course_logs_say() {
+    let mut checked = 0;
+    for (policy, digit) in [("fifo", 1), ("third-chance", 2)] {
+        for frames in [1, 4, 8, 16] {
+            for input in 1..=6 {
+                let name = format!("result-{digit}-{frames}-input_{input}");
+                let expected: Vec<String> = read(&format!("mm/expected/{name}"))
+                    .lines()
+                    .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()))
+                    .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+                    .collect();
+                assert_eq!(course_log(policy, frames, &read(&format!("mm/input/input_{input}"))), expected, "{name}");
+                checked += expected.len();
+            }
+        }
+    }
+    assert!(checked > 300, "{checked}");
+}
+
+fn course_log(policy: &str, frames: u32, input: &str) -> Vec<String> {
+    let engine = engine(policy, frames, 16, 0);
+    let logged: &'static Logged = Box::leak(Box::default());
+    let outlook = Box::leak(Box::new(Outlook { view: Some(logged), store: Some(logged), observer: Some(logged) }));
+    let place = engine.open_region(Some(outlook)).unwrap();
+    assert!(engine.extend_region(&place, 0, 16));
+    let mut log = Vec::new();
+    for line in input.lines().filter(|line| !line.trim().is_empty()) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let kind = if words[0] == "read" { Access::Read } else { Access::Write };
+        let (page, offset): (u64, u32) = (words[1].parse().unwrap(), words[2].parse().unwrap());
+        access(&place, page, kind);
+        let reports = std::mem::take(&mut *logged.reports.lock().unwrap());
+        assert!(reports.len() <= 1, "one access, one fault: {reports:?}");
+        log.extend(reports.iter().map(|report| course_line(report, offset)));
+        let open = logged.open.lock().unwrap();
+        assert!(open.len() <= frames as usize);
+        assert!(open[&page].1 == Protection::ReadWrite || kind == Access::Read && open[&page].1 == Protection::Read);
+    }
+    engine.close_region(&place);
+    assert!(logged.open.lock().unwrap().is_empty(), "pages are left open");
+    // SAFETY: its only region is closed.
+    unsafe { engine.dissolve() };
+    log
+}
+
+fn course_line(report: &Report, offset: u32) -> String {
+    // Its kind 2 is any write to a clean resident page, whether R was reset or not.
+    let kind = match (report.kind, report.access) {
+        (FaultKind::FirstTouch | FaultKind::SwapIn, Access::Read) => 0,
+        (FaultKind::FirstTouch | FaultKind::SwapIn, Access::Write) => 1,
+        _ if report.dirtied => 2,
+        (FaultKind::Reference, Access::Read) => 3,
+        (FaultKind::Reference, Access::Write) => 4,
+        (kind, _) => panic!("{kind:?}"),
+    };
+    let (evicted, written) = match report.evicted {
+        Some((name, eviction)) => (i64::from(name.page), u32::from(eviction == Eviction::Dirty)),
+        None => (-1, 0),
+    };
+    format!("{kind} {} {evicted} {written} {:#06x}", report.page.page, report.frame * 4096 + offset * 4)
+}
+
+/// Released pages give their frames back at once, and the lowest is the next to be used; what is closed
+/// can be opened again, as new.
+#[test]
+fn frames_are_handed_out_from_the_lowest() {
+    let engine = engine("clock", 4, 64, 64);
+    let place = engine.open_region(None).unwrap();
+    assert!(engine.extend_region(&place, 0, 64));
+    for page in 0..4 {
+        access(&place, page, Access::Write);
+        assert_eq!(engine.arena().number(place.page(page).pte().index()), page as u32);
+    }
+    place.engine.close_region(&place);
+    assert!(engine.open_region(None).is_some_and(|again| again.base == place.base));
+    assert!(engine.open_region(None).is_none(), "there is one region only");
+    assert!(!engine.extend_region(&place, 60, 5), "beyond the end");
+    assert!(engine.extend_region(&place, 0, 64));
+    assert!(!engine.extend_region(&place, 0, 1), "no backing is left");
+    for (page, frame) in [(9, 0), (8, 1), (7, 2)] {
+        access(&place, page, Access::Read);
+        // SAFETY: a page that is in memory until the next fault.
+        assert_eq!(unsafe { (place.page_address(page) as *const u64).read_volatile() }, 0, "as new");
+        assert_eq!(engine.arena().number(place.page(page).pte().index()), frame);
+    }
+    engine.close_region(&place);
+    // SAFETY: its only region is closed.
+    unsafe { engine.dissolve() };
+}
