@@ -1,0 +1,225 @@
+//! SIGSEGV, for the doors whose pages the program touches itself.
+//!
+//! The handler runs on an alternate stack with every signal blocked, finds whose address it is in a table
+//! that needs no lock, and has that door serve it. What is nobody's goes to the handler that was there
+//! before, or kills as it would have killed.
+
+use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
+use core::ptr::{from_ref, null, null_mut};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use vmcore::lock::Lock;
+use vmcore::sys::memory::{self, Protection};
+use vmcore::sys::thread::{self, SignalSet};
+use vmcore::trace::Access;
+
+/// A touch of memory that a door has entered in the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch {
+    /// Where.
+    pub address: usize,
+    /// To do what.
+    pub access: Access,
+    /// To execute what lies there; then `access` is a read.
+    pub fetch: bool,
+}
+
+/// A door whose pages are touched. Called in the fault handler: no allocation, no panic, no lock of std.
+pub trait Touched: Sync {
+    /// Makes the touch possible; false if it is the program's own mistake.
+    fn touched(&self, touch: Touch) -> bool;
+}
+
+/// The address range of a door, as the table knows it.
+pub struct Range {
+    /// The first byte.
+    pub start: usize,
+    /// Behind the last.
+    pub end: usize,
+    /// Whose it is.
+    pub door: &'static dyn Touched,
+}
+
+/// So many ranges can be watched at a time.
+pub const MOST: usize = 1024;
+
+static TABLE: [AtomicPtr<Range>; MOST] = [const { AtomicPtr::new(null_mut()) }; MOST];
+/// How much of the table was ever in use.
+static USED: AtomicUsize = AtomicUsize::new(0);
+/// Guards entering and leaving, and the installation of the handler.
+static ENTRY: Lock<()> = Lock::new(());
+/// The handler that was there before ours; written before ours is installed.
+static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(null_mut());
+/// Where the stack stood when the previous handler was called last: one that calls ours again does so from
+/// below, while the next fault, after a jump out of that handler, comes from the same place.
+static FORWARDING: AtomicUsize = AtomicUsize::new(0);
+
+/// Why a range cannot be watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// It overlaps one that is watched already.
+    Overlap,
+    /// [`MOST`] ranges are watched.
+    TooMany,
+    /// The kernel refused the handler or its stack.
+    System,
+}
+
+/// Has faults in the range go to its door, until [`forget`].
+pub fn watch(range: &'static Range) -> Result<(), Refused> {
+    let _entry = ENTRY.hold();
+    let mut free = None;
+    for (at, place) in TABLE.iter().enumerate() {
+        // SAFETY: null, or a range that `forget` has not taken out.
+        match unsafe { place.load(Ordering::Acquire).as_ref() } {
+            Some(other) if other.start < range.end && range.start < other.end => return Err(Refused::Overlap),
+            Some(_) => {}
+            None => free = free.or(Some(at)),
+        }
+    }
+    let at = free.ok_or(Refused::TooMany)?;
+    if !ready() {
+        return Err(Refused::System);
+    }
+    // Release: pairs with the acquire in `find`.
+    TABLE[at].store(from_ref(range).cast_mut(), Ordering::Release);
+    USED.fetch_max(at + 1, Ordering::Release);
+    Ok(())
+}
+
+/// The range is not watched any more. Nobody touches it at this moment.
+pub fn forget(range: &'static Range) {
+    let _entry = ENTRY.hold();
+    for place in &TABLE {
+        let _ = place.compare_exchange(from_ref(range).cast_mut(), null_mut(), Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+fn find(address: usize) -> Option<&'static Range> {
+    let used = USED.load(Ordering::Acquire);
+    // Acquire: pairs with the release in `watch`.
+    let entries = TABLE.iter().take(used).map(|place| place.load(Ordering::Acquire));
+    // SAFETY: null, or a range that lives until after `forget`.
+    entries.filter_map(|range| unsafe { range.as_ref() }).find(|range| (range.start..range.end).contains(&address))
+}
+
+/// The calling thread can take faults on any stack of its own, and the handler is there.
+fn ready() -> bool {
+    enter_thread() && install()
+}
+
+/// Bytes of an alternate stack: callbacks of the program run on it too.
+const STACK: usize = 256 * 1024;
+
+/// Gives the calling thread an alternate stack, unless it has one.
+pub fn enter_thread() -> bool {
+    let mut now = MaybeUninit::<libc::stack_t>::uninit();
+    // SAFETY: the kernel fills `now`; the new stack is a mapping of ours that stays.
+    unsafe {
+        if libc::sigaltstack(null(), now.as_mut_ptr()) != 0 {
+            return false;
+        }
+        if now.assume_init().ss_flags & libc::SS_DISABLE == 0 {
+            return true;
+        }
+        let Ok(at) = memory::reserve(STACK, Protection::ReadWrite) else {
+            return false;
+        };
+        let stack = libc::stack_t { ss_sp: at as *mut c_void, ss_flags: 0, ss_size: STACK };
+        libc::sigaltstack(&stack, null_mut()) == 0
+    }
+}
+
+/// Installs the handler, unless it is there. Another that came after ours is kept as the previous one.
+fn install() -> bool {
+    // SAFETY: all zero is a valid sigaction; the handler keeps to the rules of signal handlers.
+    unsafe {
+        let mut now: libc::sigaction = core::mem::zeroed();
+        if libc::sigaction(libc::SIGSEGV, null(), &mut now) != 0 {
+            return false;
+        }
+        if now.sa_sigaction == on_fault as *const () as usize {
+            return true;
+        }
+        let Ok(kept) = memory::reserve(size_of::<libc::sigaction>(), Protection::ReadWrite) else {
+            return false;
+        };
+        (kept as *mut libc::sigaction).write(now);
+        PREVIOUS.store(kept as *mut libc::sigaction, Ordering::Release);
+        let mut ours: libc::sigaction = core::mem::zeroed();
+        ours.sa_sigaction = on_fault as *const () as usize;
+        ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        libc::sigfillset(&mut ours.sa_mask);
+        libc::sigaction(libc::SIGSEGV, &ours, null_mut()) == 0
+    }
+}
+
+/// Calls the program from the fault handler: it may touch watched pages in its turn.
+pub fn call_out(callback: impl FnOnce()) {
+    // SAFETY: the thread's own errno.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let kept = unsafe { *errno };
+    // SIGSYS stays open for the guard of libvmalloc.so.
+    let mask = thread::set_signal_mask(SignalSet::ALL.without(libc::SIGSEGV).without(libc::SIGSYS));
+    callback();
+    thread::set_signal_mask(mask);
+    // SAFETY: as above.
+    unsafe { *errno = kept };
+}
+
+const WRITE: i64 = 1 << 1;
+const FETCH: i64 = 1 << 4;
+
+unsafe extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel's own arguments.
+    let (code, address, error) = unsafe {
+        let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+        ((*info).si_code, (*info).si_addr() as usize, registers[libc::REG_ERR as usize])
+    };
+    // SEGV_MAPERR and SEGV_ACCERR: what a page that is not open says.
+    if matches!(code, 1 | 2) {
+        let access = if error & WRITE != 0 { Access::Write } else { Access::Read };
+        let touch = Touch { address, access, fetch: error & FETCH != 0 };
+        if find(address).is_some_and(|range| range.door.touched(touch)) {
+            return;
+        }
+    }
+    // SAFETY: as this handler was called.
+    unsafe { forward(signal, code, info, context) };
+}
+
+/// # Safety
+/// Called by the handler with its own arguments.
+unsafe fn forward(signal: c_int, code: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: null, or what `install` left for ever.
+    let previous = unsafe { PREVIOUS.load(Ordering::Acquire).as_ref() };
+    let handler = previous.map_or(libc::SIG_DFL, |previous| previous.sa_sigaction);
+    let (sp, last) = (thread::stack_pointer(), FORWARDING.load(Ordering::Relaxed));
+    let again = sp < last && last - sp < STACK;
+    // SAFETY: a handler of the program, called as the kernel would have; else the default action, by
+    // repeating the instruction or sending the signal once more.
+    unsafe {
+        if handler == libc::SIG_IGN && code <= 0 {
+            return;
+        }
+        if matches!(handler, libc::SIG_DFL | libc::SIG_IGN) || again {
+            let mut default: libc::sigaction = core::mem::zeroed();
+            default.sa_sigaction = libc::SIG_DFL;
+            libc::sigaction(signal, &default, null_mut());
+            if code <= 0 {
+                libc::raise(signal);
+            }
+            return;
+        }
+        FORWARDING.store(sp, Ordering::Relaxed);
+        if previous.is_some_and(|previous| previous.sa_flags & libc::SA_SIGINFO != 0) {
+            let call: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = core::mem::transmute(handler);
+            call(signal, info, context);
+        } else {
+            let call: extern "C" fn(c_int) = core::mem::transmute(handler);
+            call(signal);
+        }
+        FORWARDING.store(0, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,12 @@
+//! libvmpager: explicit C interfaces to the engine, each with a header in `include/`.
+//!
+//! A door here makes engines of the exact regime, opens regions in them, and says by an
+//! [`Outlook`](vmcore::outlook::Outlook) how pages are seen and kept. Entries, frames, policies, slots
+//! and the fault path are the engine's.
+//!
+//! Engines and what faults need of a door lie in memory of their own ([`kept`]), never in malloc's: under
+//! libvmalloc.so that memory is paged itself.
+#![allow(clippy::missing_safety_doc)] // The headers say what C must promise.
+
+pub mod faults;
+pub mod kept;
