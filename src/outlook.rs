@@ -61,6 +61,8 @@ pub trait Observer: Sync {
 pub struct Report {
     /// The page.
     pub page: PageName,
+    /// The address that was touched, as the door was given it.
+    pub address: usize,
     /// The kind of fault.
     pub kind: FaultKind,
     /// The access.

@@ -39,12 +39,19 @@ pub enum Outcome {
 }
 
 /// A touch that is being served.
-struct Touch<'a> {
-    place: &'a Place,
-    page: u64,
-    access: Access,
-    masked: bool,
-    who: Who,
+pub(crate) struct Touch<'a> {
+    /// The region.
+    pub(crate) place: &'a Place,
+    /// The number of the page in it.
+    pub(crate) page: u64,
+    /// The address, for who observes.
+    pub(crate) address: usize,
+    /// To do what.
+    pub(crate) access: Access,
+    /// The caller has every signal blocked.
+    pub(crate) masked: bool,
+    /// For whom.
+    pub(crate) who: Who,
 }
 
 /// Why a page could not be filled.
@@ -62,18 +69,19 @@ impl Engine {
         let Some((place, page)) = self.find_page(address) else {
             return self.stray(who, access, None);
         };
-        self.serve(&place, page, access, masked, who)
+        self.serve(&Touch { place: &place, page, address, access, masked, who })
     }
 
     /// Serves a touch of a page by its number: for a door whose pages are seen elsewhere than at their
-    /// own addresses. `masked` as for [`Engine::fault`].
-    pub fn touch(&'static self, place: &Place, page: u64, access: Access, masked: bool) -> Outcome {
-        self.serve(place, page, access, masked, (self.hooks.who)())
+    /// own addresses. `address`, the one that was touched, is for its observer. `masked` as for
+    /// [`Engine::fault`].
+    pub fn touch(&'static self, place: &Place, page: u64, address: usize, access: Access, masked: bool) -> Outcome {
+        self.serve(&Touch { place, page, address, access, masked, who: (self.hooks.who)() })
     }
 
     /// Serves a touch of a page.
-    pub(crate) fn serve(&'static self, place: &Place, page: u64, access: Access, masked: bool, who: Who) -> Outcome {
-        let touch = Touch { place, page, access, masked, who };
+    pub(crate) fn serve(&'static self, touch: &Touch<'_>) -> Outcome {
+        let &Touch { place, page, access, who, .. } = touch;
         let entry = place.page(page);
         let mut attempts = 0;
         loop {
@@ -90,14 +98,14 @@ impl Engine {
             match plan {
                 Plan::Stray => {}
                 Plan::Retry => {
-                    self.note(&touch, kind, pte.index(), None);
+                    self.note(touch, kind, pte.index(), None);
                     return Outcome::Resolved;
                 }
                 Plan::Wait => {
                     self.wait(entry, pte);
                     // Whoever was at it has probably done what we came for.
                     if fault_is_over(entry.pte(), access) {
-                        self.note(&touch, kind, entry.pte().index(), None);
+                        self.note(touch, kind, entry.pte().index(), None);
                         return Outcome::Resolved;
                     }
                 }
@@ -105,11 +113,11 @@ impl Engine {
                     if entry.change(pte, pte.to(State::Filling)).is_err() {
                         continue;
                     }
-                    match self.fill(&touch, pte) {
+                    match self.fill(touch, pte) {
                         Ok(Obtained { frame, evicted }) => {
                             let slot = (plan == Plan::SwapIn && pte.index() != ELSEWHERE).then_some(pte.index());
-                            self.note(&touch, kind, frame, slot);
-                            self.report(&touch, kind, access == Access::Write, frame, evicted);
+                            self.note(touch, kind, frame, slot);
+                            self.report(touch, kind, access == Access::Write, frame, evicted);
                             return Outcome::Resolved;
                         }
                         Err(failure) => {
@@ -125,10 +133,10 @@ impl Engine {
                     if entry.change(pte, pte.to(State::Filling)).is_err() {
                         continue;
                     }
-                    if self.open_page(&touch, pte) {
-                        self.note(&touch, kind, pte.index(), None);
+                    if self.open_page(touch, pte) {
+                        self.note(touch, kind, pte.index(), None);
                         let dirtied = access == Access::Write && !pte.has(Pte::M);
-                        self.report(&touch, kind, dirtied, pte.index(), None);
+                        self.report(touch, kind, dirtied, pte.index(), None);
                         return Outcome::Resolved;
                     }
                     attempts += 1;
@@ -153,7 +161,7 @@ impl Engine {
     /// Fills a frame with the page and opens it. The caller holds the token, and completes the entry if
     /// this fails.
     fn fill(&'static self, touch: &Touch<'_>, was: Pte) -> Result<Obtained, Failure> {
-        let &Touch { place, page, access, masked, who } = touch;
+        let &Touch { place, page, access, masked, who, .. } = touch;
         let obtained = self.obtain_frame(masked).ok_or_else(|| {
             self.explain(place.page_address(page));
             Failure::Lost
@@ -296,7 +304,8 @@ impl Engine {
     fn report(&self, touch: &Touch<'_>, kind: FaultKind, dirtied: bool, frame: u32, evicted: Option<(PageName, Eviction)>) {
         if let Some(observer) = touch.place.region.outlook().and_then(|outlook| outlook.observer) {
             let (page, frame) = (name(touch.place, touch.page), self.arena().number(frame));
-            observer.served(&Report { page, kind, access: touch.access, dirtied, frame, evicted });
+            let &Touch { address, access, .. } = touch;
+            observer.served(&Report { page, address, kind, access, dirtied, frame, evicted });
         }
     }
 }

@@ -4,7 +4,7 @@
 use crate::engine::Engine;
 use crate::heap::Ground;
 use crate::heap::Heap;
-use crate::pager::Outcome;
+use crate::pager::{Outcome, Touch};
 use crate::pte::{Pte, State};
 use crate::trace::Access;
 use core::sync::atomic::Ordering;
@@ -48,7 +48,8 @@ impl Engine {
                     }
                     _ => {
                         let who = (self.hooks.who)();
-                        if self.serve(&place, page, access, masked, who) != Outcome::Resolved {
+                        let touch = Touch { place: &place, page, address: at, access, masked, who };
+                        if self.serve(&touch) != Outcome::Resolved {
                             return at - address;
                         }
                     }

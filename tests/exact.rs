@@ -45,7 +45,7 @@ fn engine(policy: &str, frames: u32, pages: u64, swap_pages: u64) -> &'static En
 /// What the processor does: an access that the entry does not allow is a fault.
 fn access(place: &Place, page: u64, access: Access) {
     while !place.page(page).pte().allows(access) {
-        assert_eq!(place.engine.touch(place, page, access, false), Outcome::Resolved);
+        assert_eq!(place.engine.touch(place, page, place.page_address(page), access, false), Outcome::Resolved);
     }
 }
 

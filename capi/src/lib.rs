@@ -10,3 +10,5 @@
 
 pub mod faults;
 pub mod kept;
+pub mod mm;
+pub mod window;

@@ -1,0 +1,324 @@
+//! mm.h: a virtual memory manager over memory of the program's own, with a log (`include/mm.h`).
+//!
+//! The contents stay where they are; frames are numbers. What a page allows is one mprotect.
+
+use crate::faults::call_out;
+use crate::kept::Kept;
+use crate::window::{Plan, Window};
+use core::ffi::{c_int, c_uint, c_ulong, c_void};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use vmcore::outlook::{Observer, Outlook, Report, Store, View};
+use vmcore::policy::{by_name, Policy};
+use vmcore::report::say;
+use vmcore::stats::{Eviction, FaultKind};
+use vmcore::sys::memory::{self, Protection};
+use vmcore::sys::{Errno, Result};
+use vmcore::trace::Access;
+use vmcore::units::SYSTEM_PAGE;
+
+/// The memory of the program.
+struct Memory {
+    start: usize,
+    page: usize,
+}
+
+impl View for Memory {
+    fn open(&self, page: u64, _frame: u32, protection: Protection) -> Result<()> {
+        self.protect(page, protection)
+    }
+
+    fn protect(&self, page: u64, protection: Protection) -> Result<()> {
+        // SAFETY: a page of the memory that the program has put under our management.
+        unsafe { memory::protect(self.start + page as usize * self.page, self.page, protection) }
+    }
+
+    fn close(&self, page: u64) -> Result<()> {
+        self.protect(page, Protection::None)
+    }
+}
+
+impl Store for Memory {
+    fn clear(&self, _page: u64, _frame: u32) {}
+
+    fn load(&self, _page: u64, _frame: u32) -> Result<()> {
+        Ok(())
+    }
+
+    fn save(&self, _page: u64, _frame: u32) -> Result<()> {
+        Ok(())
+    }
+}
+
+type Logger = extern "C" fn(c_int, c_int, c_int, c_int, c_uint);
+
+/// What is counted, and who is told.
+struct Log {
+    start: usize,
+    page: usize,
+    logger: Option<Logger>,
+    faults: AtomicU64,
+    write_backs: AtomicU64,
+    /// Evictions of each page, then of each frame.
+    evictions: &'static [AtomicU32],
+    pages: usize,
+}
+
+impl Log {
+    fn count(&self, at: usize) {
+        if let Some(evictions) = self.evictions.get(at) {
+            evictions.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Observer for Log {
+    fn served(&self, report: &Report) {
+        let brought_in = matches!(report.kind, FaultKind::FirstTouch | FaultKind::SwapIn);
+        // A write to a clean page is of kind 2, whether R had been reset or not.
+        let kind = match report.access {
+            Access::Read if brought_in => 0,
+            Access::Write if brought_in => 1,
+            _ if report.dirtied => 2,
+            Access::Read => 3,
+            Access::Write => 4,
+        };
+        self.faults.fetch_add(u64::from(brought_in), Ordering::Relaxed);
+        let (mut evicted, mut written) = (-1, 0);
+        if let Some((name, eviction)) = report.evicted {
+            evicted = name.page as c_int;
+            written = c_int::from(eviction == Eviction::Dirty);
+            self.write_backs.fetch_add(u64::from(eviction == Eviction::Dirty), Ordering::Relaxed);
+            self.count(name.page as usize);
+            self.count(self.pages + report.frame as usize);
+        }
+        if let Some(logger) = self.logger {
+            let offset = (report.address - self.start) % self.page;
+            let physical = (report.frame as usize * self.page + offset) as c_uint;
+            call_out(|| logger(report.page.page as c_int, kind, evicted, written, physical));
+        }
+    }
+}
+
+/// Memory under management.
+struct Managed {
+    window: Window,
+    memory: Kept<Memory>,
+    log: Kept<Log>,
+}
+
+/// All of it, in the order of their mm_init.
+static MANAGED: Mutex<Vec<Managed>> = Mutex::new(Vec::new());
+
+// A weak reference: the linker of a program that defines the function exports it for us, and one that
+// does not gets null.
+core::arch::global_asm!(
+    ".weak mm_logger",
+    ".pushsection .data.rel.ro.vmpager_mm_logger, \"aw\"",
+    ".balign 8",
+    ".globl vmpager_mm_logger",
+    ".hidden vmpager_mm_logger",
+    "vmpager_mm_logger: .quad mm_logger",
+    ".popsection"
+);
+
+unsafe extern "C" {
+    #[link_name = "vmpager_mm_logger"]
+    static LINKED_LOGGER: Option<Logger>;
+}
+
+/// The program's mm_logger, if it has one.
+fn logger() -> Option<Logger> {
+    // SAFETY: the word above; the name is a C string, and a function of that name has that type.
+    unsafe {
+        LINKED_LOGGER.or_else(|| {
+            core::mem::transmute::<*mut c_void, Option<Logger>>(libc::dlsym(libc::RTLD_DEFAULT, c"mm_logger".as_ptr()))
+        })
+    }
+}
+
+/// mm_init as it was called, in either edition's order.
+#[derive(Clone, Copy)]
+struct Request {
+    policy: c_int,
+    vm: usize,
+    size: c_int,
+    frames: c_int,
+    page: c_int,
+}
+
+impl Request {
+    /// A policy is a small number, and a pointer is one to a page: the first argument tells.
+    fn read(first: usize, second: usize, third: usize, fourth: usize, fifth: usize) -> Request {
+        let int = |word: usize| word as c_int;
+        // The upper half of an argument that is an int may be anything.
+        let small = (1..SYSTEM_PAGE as u32).contains(&(first as u32));
+        if small || first == 0 || first <= u32::MAX as usize && !first.is_multiple_of(SYSTEM_PAGE) {
+            Request { policy: int(first), vm: second, size: int(third), frames: int(fourth), page: int(fifth) }
+        } else {
+            Request { policy: int(fifth), vm: first, size: int(second), frames: int(third), page: int(fourth) }
+        }
+    }
+
+    /// The policy and the number of pages, or what is wrong.
+    fn check(&self) -> core::result::Result<(&'static dyn Policy, u64), String> {
+        let name: &[u8] = match self.policy {
+            1 => b"fifo",
+            2 => b"third-chance",
+            3 => b"clock",
+            other => return Err(format!("policy {other} is neither MM_FIFO (1) nor MM_THIRD (2), nor MM_CLOCK (3)")),
+        };
+        let policy = by_name(name).ok_or("no such policy")?;
+        let system = SYSTEM_PAGE as c_int;
+        if self.page <= 0 || self.page % system != 0 {
+            return Err(format!("page size {} is not a multiple of the system's, {system}", self.page));
+        }
+        if self.vm == 0 || !self.vm.is_multiple_of(SYSTEM_PAGE) {
+            return Err(format!("address {:#x} is not one of a page: memory from memalign or mmap is", self.vm));
+        }
+        if self.size <= 0 || self.size % self.page != 0 {
+            return Err(format!("size {} is not a number of whole pages of {}", self.size, self.page));
+        }
+        if self.vm.checked_add(self.size as usize).is_none() {
+            return Err(format!("{} bytes from {:#x} on are beyond the address space", self.size, self.vm));
+        }
+        if self.frames < 1 {
+            return Err(format!("{} frames are too few: it takes one at least", self.frames));
+        }
+        Ok((policy, (self.size / self.page) as u64))
+    }
+}
+
+/// Says why mm_init has done nothing, and sets errno.
+fn refuse(why: core::fmt::Arguments<'_>, errno: c_int) {
+    say(format_args!("mm_init: {why}"));
+    // SAFETY: the thread's own.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+/// See `include/mm.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mm_init(first: usize, second: usize, third: usize, fourth: usize, fifth: usize) {
+    let request = Request::read(first, second, third, fourth, fifth);
+    let (policy, pages) = match request.check() {
+        Ok(checked) => checked,
+        Err(why) => return refuse(format_args!("{why}"), libc::EINVAL),
+    };
+    let (start, size) = (request.vm, request.size as usize);
+    let mut managed = MANAGED.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: whoever calls mm_init for memory under management does not use it meanwhile.
+    unsafe { end_overlapping(&mut managed, start, start + size) };
+    // SAFETY: the program has put this memory under our management.
+    if let Err(error) = unsafe { memory::protect(start, size, Protection::None) } {
+        let why = format_args!("{size} bytes at {start:#x} cannot be protected: is all of that mapped? (error {})", error.0);
+        return refuse(why, error.0);
+    }
+    match manage(&request, policy, pages) {
+        Ok(new) => managed.push(new),
+        Err((why, errno)) => {
+            // SAFETY: as it was before.
+            let _ = unsafe { memory::protect(start, size, Protection::ReadWrite) };
+            refuse(format_args!("{why}"), errno);
+        }
+    }
+}
+
+fn manage(request: &Request, policy: &'static dyn Policy, pages: u64) -> core::result::Result<Managed, (String, c_int)> {
+    let no_memory = |error: Errno| (format!("no memory for the tables (error {})", error.0), error.0);
+    // More frames than pages are never used.
+    let frames = (request.frames as u64).min(pages) as u32;
+    let (start, page) = (request.vm, request.page as usize);
+    let counts = pages as usize + frames as usize;
+    let at = memory::reserve(counts * 4, Protection::ReadWrite).map_err(no_memory)?;
+    // SAFETY: fresh zeros, large enough, that are unmapped after the last use only.
+    let evictions = unsafe { core::slice::from_raw_parts(at as *const AtomicU32, counts) };
+    let (faults, write_backs) = (AtomicU64::new(0), AtomicU64::new(0));
+    let log = Log { start, page, logger: logger(), faults, write_backs, evictions, pages: pages as usize };
+    let log = Kept::new(log).map_err(no_memory)?;
+    let memory = Kept::new(Memory { start, page }).map_err(no_memory)?;
+    let plan = Plan { policy, frames, start, pages, page, engine_page: SYSTEM_PAGE, swap_dir: None, write: true, execute: true };
+    // SAFETY: both are kept longer than the window.
+    let outlook =
+        unsafe { Outlook { view: Some(memory.forever()), store: Some(memory.forever()), observer: Some(log.forever()) } };
+    let window = Window::open(&plan, outlook).map_err(|problem| (problem.to_string(), problem.errno()))?;
+    Ok(Managed { window, memory, log })
+}
+
+/// Ends the management of all memory that overlaps the range: it allows everything again.
+///
+/// # Safety
+/// Nobody uses that memory meanwhile.
+unsafe fn end_overlapping(managed: &mut Vec<Managed>, start: usize, end: usize) -> bool {
+    let (over, rest): (Vec<_>, Vec<_>) = managed.drain(..).partition(|one| {
+        let (its_start, its_end) = one.window.bounds();
+        its_start < end && start < its_end
+    });
+    *managed = rest;
+    let found = !over.is_empty();
+    for Managed { window, memory, log } in over {
+        let (start, end) = window.bounds();
+        // SAFETY: the caller's promise; if the program has unmapped some of it, that is as well.
+        unsafe {
+            window.close();
+            let _ = memory::protect(start, end - start, Protection::ReadWrite);
+            let _ = memory::unmap(log.evictions.as_ptr() as usize, size_of_val(log.evictions));
+        }
+        drop((memory, log));
+    }
+    found
+}
+
+/// See `include/mm.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mm_end(vm: *mut c_void) -> c_int {
+    let mut managed = MANAGED.lock().unwrap_or_else(PoisonError::into_inner);
+    let start = vm as usize;
+    if !managed.iter().any(|one| one.window.bounds().0 == start) {
+        // SAFETY: the thread's own.
+        unsafe { *libc::__errno_location() = libc::EINVAL };
+        return -1;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { end_overlapping(&mut managed, start, start + 1) };
+    0
+}
+
+/// Asks the memory that was put under management last; `none` if there is none.
+fn last<T>(none: T, ask: impl FnOnce(&Managed) -> T) -> T {
+    MANAGED.lock().unwrap_or_else(PoisonError::into_inner).last().map_or(none, ask)
+}
+
+/// See `include/mm.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn mm_report_npage_faults() -> c_ulong {
+    last(0, |managed| managed.log.faults.load(Ordering::Relaxed))
+}
+
+/// See `include/mm.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn mm_report_nwrite_backs() -> c_ulong {
+    last(0, |managed| managed.log.write_backs.load(Ordering::Relaxed))
+}
+
+/// See `include/mm.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn mm_nsigsegvs() -> c_ulong {
+    last(0, |managed| managed.window.faults())
+}
+
+fn evictions(managed: &Managed, first: usize, end: usize, number: c_int) -> c_int {
+    let at = usize::try_from(number).ok().map(|number| first + number).filter(|at| *at < end);
+    at.and_then(|at| managed.log.evictions.get(at)).map_or(-1, |count| count.load(Ordering::Relaxed) as c_int)
+}
+
+/// See `include/mm.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn mm_report_npage_evicts(page: c_int) -> c_int {
+    last(-1, |managed| evictions(managed, 0, managed.log.pages, page))
+}
+
+/// See `include/mm.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn mm_report_nframe_evicts(frame: c_int) -> c_int {
+    last(-1, |managed| evictions(managed, managed.log.pages, managed.log.evictions.len(), frame))
+}
