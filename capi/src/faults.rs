@@ -10,7 +10,7 @@ use core::ptr::{from_ref, null, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use vmcore::lock::Lock;
 use vmcore::sys::memory::{self, Protection};
-use vmcore::sys::thread::{self, SignalSet};
+use vmcore::sys::thread;
 use vmcore::trace::Access;
 
 /// A touch of memory that a door has entered in the table.
@@ -160,12 +160,17 @@ pub fn call_out(callback: impl FnOnce()) {
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let kept = unsafe { *errno };
-    // SIGSYS stays open for the guard of libvmalloc.so.
-    let mask = thread::set_signal_mask(SignalSet::ALL.without(libc::SIGSEGV).without(libc::SIGSYS));
-    callback();
-    thread::set_signal_mask(mask);
-    // SAFETY: as above.
-    unsafe { *errno = kept };
+    // By the C library's call, because libvmalloc.so keeps its own account of what the program blocks.
+    // SAFETY: sets of signals on our stack, filled by sigemptyset and the call.
+    unsafe {
+        let (mut open, mut mask) = (core::mem::zeroed(), core::mem::zeroed());
+        libc::sigemptyset(&mut open);
+        libc::sigaddset(&mut open, libc::SIGSEGV);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &open, &mut mask);
+        callback();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &mask, null_mut());
+        *errno = kept;
+    }
 }
 
 const WRITE: i64 = 1 << 1;

@@ -208,9 +208,8 @@ pub unsafe extern "C" fn mm_init(first: usize, second: usize, third: usize, four
     let mut managed = MANAGED.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: whoever calls mm_init for memory under management does not use it meanwhile.
     unsafe { end_overlapping(&mut managed, start, start + size) };
-    // SAFETY: the program has put this memory under our management.
-    if let Err(error) = unsafe { memory::protect(start, size, Protection::None) } {
-        let why = format_args!("{size} bytes at {start:#x} cannot be protected: is all of that mapped? (error {})", error.0);
+    if let Err(error) = take(start, size) {
+        let why = format_args!("{size} bytes at {start:#x} are not all readable and writable memory (error {})", error.0);
         return refuse(why, error.0);
     }
     match manage(&request, policy, pages) {
@@ -220,6 +219,19 @@ pub unsafe extern "C" fn mm_init(first: usize, second: usize, third: usize, four
             let _ = unsafe { memory::protect(start, size, Protection::ReadWrite) };
             refuse(format_args!("{why}"), errno);
         }
+    }
+}
+
+/// Closes all of the memory; after an error it is as it was.
+fn take(start: usize, size: usize) -> Result<()> {
+    // SAFETY: msync says ENOMEM for holes, and does nothing else in this mode. The rest is memory that the
+    // program has put under our management; what cannot be made writable is not changed.
+    unsafe {
+        if libc::msync(start as *mut c_void, size, libc::MS_ASYNC) != 0 {
+            return Err(Errno(libc::ENOMEM));
+        }
+        memory::protect(start, size, Protection::ReadWrite)?;
+        memory::protect(start, size, Protection::None)
     }
 }
 

@@ -1,0 +1,53 @@
+# libvmpager: the programs of test-programs/capi/, alone and under libvmalloc.so.
+
+group capi
+vmpager=$(cd "$(dirname "$library")" && pwd)
+c=$programs/capi
+oracles=$PWD/test-data/oracles
+
+# both NAME [VAR=VALUE…] -- COMMAND…: ends well natively, with the same output under the library, and
+# leaves its native output in $work/alone.
+both() {
+    local name=$1 settings=() status
+    shift
+    wanted "$name" || return 0
+    while [ "$1" != -- ]; do settings+=("$1"); shift; done
+    shift
+    run "$work/alone" "$work/err" 120 "$@"
+    status=$?
+    if [ "$status" -ne 0 ]; then
+        not_ok "$name" "exit status $status" "$work/err" "$work/alone"
+    elif ! run "$work/out" "$work/err" 120 env LD_PRELOAD="$library" "${settings[@]}" "$@"; then
+        not_ok "$name" "fails under libvmalloc.so" "$work/err" "$work/out"
+    elif ! cmp -s "$work/alone" "$work/out"; then
+        diff "$work/alone" "$work/out" >"$work/difference"
+        not_ok "$name" "another output under libvmalloc.so" "$work/difference"
+    else
+        ok "$name"
+    fi
+}
+
+# Every log of the course's memory manager, by both orders of arguments, alone and under libvmalloc.so.
+mm_logs() {
+    local name expected policy frames input edition with
+    for expected in "$oracles"/mm/expected/*; do
+        name=${expected##*/}
+        IFS=- read -r _ policy frames input <<<"$name"
+        for edition in "" old; do
+            for with in "" "LD_PRELOAD=$library"; do
+                timeout 30 env $with "$@" "$policy" "$frames" "$oracles/mm/input/$input" $edition >"$work/log" 2>&1 ||
+                    { echo "$name $edition $with: exit status $?"; cat "$work/log"; return 1; }
+                cmp -s "$work/log" "$expected" || { echo "$name $edition $with:"; diff "$work/log" "$expected"; return 1; }
+            done
+        done
+    done
+}
+
+if [ ! -e "$vmpager/libvmpager.so" ]; then
+    skip "programs" "no libvmpager.so beside $library"
+elif ! make -s -C test-programs capi VMPAGER="$vmpager" >"$work/build.log" 2>&1; then
+    not_ok "programs" "cannot be built" "$work/build.log"
+else
+    check "mm: the logs of the course"        mm_logs "$c/mm_log"
+    both  "mm: edges"                         VMALLOC_ARENA=1M -- "$c/mm_edges"
+fi
