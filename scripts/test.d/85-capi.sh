@@ -27,27 +27,30 @@ both() {
     fi
 }
 
-# Every log of the course's memory manager, by both orders of arguments, alone and under libvmalloc.so.
+# mm_logs MM_LOG ORACLES LIBRARY: every log of the course's memory manager, by both orders of arguments,
+# alone and under libvmalloc.so.
 mm_logs() {
     local name expected policy frames input edition with
-    for expected in "$oracles"/mm/expected/*; do
+    set -o pipefail
+    for expected in "$2"/mm/expected/*; do
         name=${expected##*/}
         IFS=- read -r _ policy frames input <<<"$name"
         for edition in "" old; do
-            for with in "" "LD_PRELOAD=$library"; do
-                timeout 30 env $with "$@" "$policy" "$frames" "$oracles/mm/input/$input" $edition >"$work/log" 2>&1 ||
-                    { echo "$name $edition $with: exit status $?"; cat "$work/log"; return 1; }
-                cmp -s "$work/log" "$expected" || { echo "$name $edition $with:"; diff "$work/log" "$expected"; return 1; }
+            for with in "" "LD_PRELOAD=$3"; do
+                timeout 30 env $with "$1" "$policy" "$frames" "$2/mm/input/$input" $edition |
+                    diff - "$expected" || { echo "$name $edition $with"; return 1; }
             done
         done
     done
 }
+
+export -f mm_logs
 
 if [ ! -e "$vmpager/libvmpager.so" ]; then
     skip "programs" "no libvmpager.so beside $library"
 elif ! make -s -C test-programs capi VMPAGER="$vmpager" >"$work/build.log" 2>&1; then
     not_ok "programs" "cannot be built" "$work/build.log"
 else
-    check "mm: the logs of the course"        mm_logs "$c/mm_log"
+    check "mm: the logs of the course"        bash -c 'mm_logs "$@"' - "$c/mm_log" "$oracles" "$library"
     both  "mm: edges"                         VMALLOC_ARENA=1M -- "$c/mm_edges"
 fi
