@@ -11,4 +11,5 @@
 pub mod faults;
 pub mod kept;
 pub mod mm;
+pub mod paged_region;
 pub mod window;

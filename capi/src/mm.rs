@@ -252,7 +252,7 @@ fn manage(request: &Request, policy: &'static dyn Policy, pages: u64) -> core::r
     // SAFETY: both are kept longer than the window.
     let outlook =
         unsafe { Outlook { view: Some(memory.forever()), store: Some(memory.forever()), observer: Some(log.forever()) } };
-    let window = Window::open(&plan, outlook).map_err(|problem| (problem.to_string(), problem.errno()))?;
+    let window = Window::open(&plan, |_| Ok(outlook)).map_err(|problem| (problem.to_string(), problem.errno()))?;
     Ok(Managed { window, memory, log })
 }
 

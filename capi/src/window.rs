@@ -123,9 +123,12 @@ impl Touched for Pane {
 }
 
 impl Window {
-    /// Opens a window. Its memory is the caller's, and allows nothing yet; what the outlook refers to lives
-    /// until [`Window::close`].
-    pub fn open(plan: &Plan<'_>, outlook: Outlook) -> Result<Window, Problem> {
+    /// Opens a window. Its memory is the caller's, and allows nothing yet. The outlook may refer to the
+    /// engine; what it refers to lives until [`Window::close`].
+    pub fn open(
+        plan: &Plan<'_>,
+        outlook: impl FnOnce(&'static Engine) -> vmcore::sys::Result<Outlook>,
+    ) -> Result<Window, Problem> {
         let page = plan.engine_page as u64;
         let config = Config {
             arena: 0,
@@ -142,8 +145,8 @@ impl Window {
         let hooks = Hooks { arm: || {}, who: || Who { thread: 0, counters: None } };
         let engine = Engine::exact(&config, hooks, plan.frames, 1).map_err(Problem::Start)?;
         let engine = Kept::new(engine).map_err(Problem::Memory)?;
-        let result = Window::open_in(&engine, plan, outlook);
-        match result {
+        // SAFETY: the window keeps the engine until it has closed the region and forgotten the range.
+        match Window::open_in(unsafe { engine.forever() }, plan, outlook) {
             Ok((range, pane, outlook)) => Ok(Window { range, pane, engine, outlook }),
             Err(problem) => {
                 // SAFETY: nobody has anything of it.
@@ -153,11 +156,14 @@ impl Window {
         }
     }
 
-    fn open_in(engine: &Kept<Engine>, plan: &Plan<'_>, outlook: Outlook) -> Result<Parts, Problem> {
+    fn open_in(
+        engine: &'static Engine,
+        plan: &Plan<'_>,
+        outlook: impl FnOnce(&'static Engine) -> vmcore::sys::Result<Outlook>,
+    ) -> Result<Parts, Problem> {
         let short = Problem::Memory(Errno(libc::ENOMEM));
-        // SAFETY: the window keeps both until it has closed the region and forgotten the range.
-        let (engine, outlook) = unsafe { (engine.forever(), Kept::new(outlook).map_err(Problem::Memory)?) };
-        // SAFETY: as above.
+        let outlook = outlook(engine).and_then(Kept::new).map_err(Problem::Memory)?;
+        // SAFETY: kept as long as the engine, and so are the next two.
         let place = engine.open_region(Some(unsafe { outlook.forever() })).ok_or(short)?;
         if !engine.extend_region(&place, 0, plan.pages) {
             return Err(short);

@@ -5,10 +5,12 @@ vmpager=$(cd "$(dirname "$library")" && pwd)
 c=$programs/capi
 oracles=$PWD/test-data/oracles
 
-# both NAME [VAR=VALUE…] -- COMMAND…: ends well natively, with the same output under the library, and
-# leaves its native output in $work/alone.
+# both [-e FILE] NAME [VAR=VALUE…] -- COMMAND…: ends well alone, with the output that FILE has, and with the
+# same output under libvmalloc.so.
 both() {
-    local name=$1 settings=() status
+    local expected="" name settings=() status
+    [ "$1" = -e ] && expected=$PWD/test-programs/capi/$2 && shift 2
+    name=$1
     shift
     wanted "$name" || return 0
     while [ "$1" != -- ]; do settings+=("$1"); shift; done
@@ -17,6 +19,9 @@ both() {
     status=$?
     if [ "$status" -ne 0 ]; then
         not_ok "$name" "exit status $status" "$work/err" "$work/alone"
+    elif [ -n "$expected" ] && ! cmp -s "$work/alone" "$expected"; then
+        diff "$work/alone" "$expected" >"$work/difference"
+        not_ok "$name" "not the output in $expected" "$work/difference"
     elif ! run "$work/out" "$work/err" 120 env LD_PRELOAD="$library" "${settings[@]}" "$@"; then
         not_ok "$name" "fails under libvmalloc.so" "$work/err" "$work/out"
     elif ! cmp -s "$work/alone" "$work/out"; then
@@ -53,4 +58,16 @@ elif ! make -s -C test-programs capi VMPAGER="$vmpager" >"$work/build.log" 2>&1;
 else
     check "mm: the logs of the course"        bash -c 'mm_logs "$@"' - "$c/mm_log" "$oracles" "$library"
     both  "mm: edges"                         VMALLOC_ARENA=1M -- "$c/mm_edges"
+    both -e touch-1.expected "paged region: touches, 20 pages"      -- "$c/paged_touch" TC1 20
+    both -e touch-3.expected "paged region: touches, 3 pages"       -- "$c/paged_touch" TC3 3
+    both -e touch-3.expected "paged region: touches, 3 files"       -- "$c/paged_touch" TC3 3 files
+    both  "paged region: edges"               VMALLOC_ARENA=1M -- "$c/paged_edges"
+    both  "paged region: short traces, files"                  -- "$c/paged_traces" "$oracles" files 3000
+    if [ "$mode" != quick ]; then
+        check "paged region: all traces"      "$c/paged_traces" "$oracles"
+    fi
+    input=$PWD/test-programs/capi/program.fs
+    both -e program.expected "forth, 3 pages in files"         -- "$c/forth" 3 files
+    both -e program.expected "forth, 3 pages in swap"          -- "$c/forth" 3 swap
+    input=/dev/null
 fi
