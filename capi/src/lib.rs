@@ -12,4 +12,5 @@ pub mod faults;
 pub mod kept;
 pub mod mm;
 pub mod paged_region;
+pub mod vmap;
 pub mod window;

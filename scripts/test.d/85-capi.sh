@@ -70,4 +70,13 @@ else
     both -e program.expected "forth, 3 pages in files"         -- "$c/forth" 3 files
     both -e program.expected "forth, 3 pages in swap"          -- "$c/forth" 3 swap
     input=/dev/null
+    both  "vmap: owners"                      VMALLOC_ARENA=512K -- "$c/vmap_owners" 8 4 1000
+    if have strace; then
+        check "vmap: no owner waits for another's disk" \
+            strace -f -qq -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=20000 "$c/vmap_parallel"
+    fi
+    # The archive instead of the shared library.
+    check "the static library" "${CC:-cc}" -O2 -Icapi/include -o "$work/mm_log" test-programs/capi/mm_log.c \
+        "$vmpager/libvmpager.a" -pthread -ldl -lm
+    check "the static library: the logs of the course" bash -c 'mm_logs "$@"' - "$work/mm_log" "$oracles" "$library"
 fi

@@ -6,7 +6,6 @@
  * OFFSET VALUE"), and prints the log. In the end what was written last must still be there.
  */
 #include "../common.h"
-#include <dlfcn.h>
 #include <mm.h>
 
 enum { PAGES = 16 };
@@ -32,7 +31,7 @@ int main(int argc, char **argv)
     printf("Page Size: %d\nNum Frames: %d\ntype\tvirt-page\tevicted-virt-page\twrite-back\tphy-addr\n", page, frames);
     if (argc > 4) {
         void (*vm_first)(void *, int, int, int, int);
-        *(void **)&vm_first = dlsym(RTLD_DEFAULT, "mm_init");
+        *(void **)&vm_first = (void *)mm_init;
         vm_first(memory, PAGES * page, frames, page, policy);
     } else {
         mm_init(policy, memory, PAGES * page, frames, page);

@@ -1,0 +1,180 @@
+//! One map: a region of the shared engine whose pages nobody maps, and the heap in it.
+//!
+//! Allocating and freeing exclude everything else in the map; copies only exclude those, so they wait for the
+//! disk side by side. A copy pins one page at a time and never waits for a frame while it holds a pin, so a
+//! single frame is enough for any number of threads.
+
+use super::error::Error;
+use core::ffi::c_int;
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use vmcore::engine::Engine;
+use vmcore::heap::granules::GRANULE;
+use vmcore::heap::NoRoom;
+use vmcore::outlook::{Outlook, View};
+use vmcore::region::Place;
+use vmcore::sys::memory::Protection;
+use vmcore::trace::Access;
+
+/// Pages that are in frames, and nowhere else to be seen.
+struct Unseen;
+
+impl View for Unseen {
+    fn open(&self, _page: u64, _frame: u32, _protection: Protection) -> vmcore::sys::Result<()> {
+        Ok(())
+    }
+
+    fn protect(&self, _page: u64, _protection: Protection) -> vmcore::sys::Result<()> {
+        Ok(())
+    }
+
+    fn close(&self, _page: u64) -> vmcore::sys::Result<()> {
+        Ok(())
+    }
+}
+
+static UNSEEN: Outlook = Outlook { view: Some(&Unseen), store: None, observer: None };
+
+/// The blocks of a map: address and length as it was asked for, which the heap rounds up.
+#[derive(Default)]
+struct Blocks {
+    lengths: BTreeMap<usize, usize>,
+    destroyed: bool,
+}
+
+impl Blocks {
+    /// The block that contains `address`: begin and length.
+    fn around(&self, address: usize) -> Option<(usize, usize)> {
+        let (start, len) = self.lengths.range(..=address).next_back()?;
+        (address - start < *len).then_some((*start, *len))
+    }
+}
+
+/// A map.
+pub struct Map {
+    engine: &'static Engine,
+    place: Place,
+    owner: c_int,
+    blocks: RwLock<Blocks>,
+}
+
+/// A map of `owner`; `None` if there is no room for one more.
+pub fn open(engine: &'static Engine, owner: c_int) -> Option<Map> {
+    let place = engine.open_region(Some(&UNSEEN))?;
+    Some(Map { engine, place, owner, blocks: RwLock::default() })
+}
+
+impl Map {
+    /// Refuses strangers.
+    pub fn check_owner(&self, owner: c_int) -> Result<(), Error> {
+        if owner == self.owner {
+            Ok(())
+        } else {
+            Err(Error::Owner)
+        }
+    }
+
+    fn change(&self) -> Result<RwLockWriteGuard<'_, Blocks>, Error> {
+        let blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
+        if blocks.destroyed {
+            return Err(Error::NoMap);
+        }
+        Ok(blocks)
+    }
+
+    fn look(&self) -> Result<RwLockReadGuard<'_, Blocks>, Error> {
+        let blocks = self.blocks.read().unwrap_or_else(PoisonError::into_inner);
+        if blocks.destroyed {
+            return Err(Error::NoMap);
+        }
+        Ok(blocks)
+    }
+
+    /// Ends the map; its blocks are gone, and its region is free for another.
+    pub fn close(&self) -> Result<(), Error> {
+        let mut blocks = self.change()?;
+        blocks.destroyed = true;
+        blocks.lengths.clear();
+        self.engine.close_region(&self.place);
+        Ok(())
+    }
+
+    /// A block of `size` bytes.
+    pub fn allocate(&self, size: c_int) -> Result<usize, Error> {
+        let len = usize::try_from(size).ok().filter(|len| *len > 0).ok_or(Error::Size)?;
+        let mut blocks = self.change()?;
+        let n = (len as u64).div_ceil(GRANULE);
+        // SAFETY: only who holds the lock of the blocks for writing uses the heap.
+        let heap = unsafe { self.place.region.heap() };
+        let block = heap.allocate(&self.place, n, 1, false).or_else(|_: NoRoom| {
+            // What was freed a moment ago may be what is missing.
+            heap.flush(&self.place);
+            heap.allocate(&self.place, n, 1, false)
+        });
+        let address = self.place.address(block.map_err(|_| Error::NoMemory)?.start);
+        blocks.lengths.insert(address, len);
+        Ok(address)
+    }
+
+    /// Frees the block at `address`.
+    pub fn free(&self, address: usize) -> Result<(), Error> {
+        let mut blocks = self.change()?;
+        if blocks.lengths.remove(&address).is_none() {
+            return Err(if blocks.around(address).is_some() { Error::Middle } else { Error::Pointer });
+        }
+        // SAFETY: as in `allocate`.
+        let heap = unsafe { self.place.region.heap() };
+        let freed = heap.free(&self.place, self.place.granule(address));
+        debug_assert!(freed.is_ok(), "the heap and the list of blocks know the same blocks");
+        Ok(())
+    }
+
+    /// Copies between `size` bytes at `address`, in one block, and the caller's `data`.
+    ///
+    /// # Safety
+    /// `data` is the caller's, and as long.
+    pub unsafe fn copy(&self, address: usize, data: *mut u8, size: c_int, access: Access) -> Result<(), Error> {
+        let len = usize::try_from(size).ok().filter(|len| *len > 0).ok_or(Error::Size)?;
+        if data.is_null() {
+            return Err(Error::Data);
+        }
+        let blocks = self.look()?;
+        let (start, block) = blocks.around(address).ok_or(Error::Pointer)?;
+        if len > block - (address - start) {
+            return Err(Error::Range);
+        }
+        let page = self.engine.page();
+        let mut done = 0;
+        while done < len {
+            let at = address + done;
+            let piece = (page - at % page).min(len - done);
+            // SAFETY: within the caller's data.
+            unsafe { self.copy_piece(at, data.add(done), piece, access)? };
+            done += piece;
+        }
+        Ok(())
+    }
+
+    /// Copies a piece of one page, which is held in its frame meanwhile.
+    ///
+    /// # Safety
+    /// As [`Map::copy`].
+    unsafe fn copy_piece(&self, at: usize, data: *mut u8, len: usize, access: Access) -> Result<(), Error> {
+        if self.engine.pin(at, len, access, false) != len {
+            return Err(Error::Io);
+        }
+        let page = self.engine.page();
+        let number = ((at - self.place.base) / page) as u64;
+        let frame = self.place.page(number).pte().index();
+        let memory = (self.engine.arena().view(frame) + at % page) as *mut u8;
+        // SAFETY: the page is pinned, so the frame is its own; the data is the caller's.
+        unsafe {
+            match access {
+                Access::Read => core::ptr::copy_nonoverlapping(memory, data, len),
+                Access::Write => core::ptr::copy_nonoverlapping(data, memory, len),
+            }
+        }
+        self.engine.unpin(at, len);
+        Ok(())
+    }
+}

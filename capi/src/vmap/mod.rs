@@ -1,0 +1,190 @@
+//! vmap.h: maps with an owner over one physical memory and one swap file (`include/vmap.h`).
+//!
+//! One engine for all maps, made with the first; a region for each map. A handle is a number that is never
+//! used again, so a map that is gone cannot be mistaken for another.
+
+mod error;
+mod map;
+mod setup;
+
+use core::cell::Cell;
+use core::ffi::{c_int, c_ulong, c_void};
+use error::{note, Error};
+use map::Map;
+use setup::{Options, Settings};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use vmcore::engine::Engine;
+use vmcore::stats::Counter;
+use vmcore::trace::Access;
+
+use crate::kept::Kept;
+
+/// All maps and what they share.
+struct World {
+    settings: Option<Settings>,
+    engine: Option<Kept<Engine>>,
+    maps: Option<HashMap<usize, Arc<Map>>>,
+    handles: usize,
+}
+
+static WORLD: RwLock<World> = RwLock::new(World { settings: None, engine: None, maps: None, handles: 0 });
+
+thread_local! {
+    static OWNER: Cell<c_int> = const { Cell::new(0) };
+}
+
+impl World {
+    fn read() -> RwLockReadGuard<'static, World> {
+        WORLD.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write() -> RwLockWriteGuard<'static, World> {
+        WORLD.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn maps(&self) -> usize {
+        self.maps.as_ref().map_or(0, HashMap::len)
+    }
+
+    /// Makes a map of `owner`; its handle.
+    fn create(&mut self, owner: c_int) -> Result<usize, Error> {
+        let engine = match &self.engine {
+            Some(engine) => engine,
+            None => {
+                let settings = self.settings.get_or_insert_with(Settings::usual);
+                self.engine.insert(settings.start()?)
+            }
+        };
+        // SAFETY: the engine is kept as long as there are maps.
+        let map = map::open(unsafe { engine.forever() }, owner).ok_or(Error::NoMemory)?;
+        self.handles += 1;
+        // No address that can be used, and never the same again.
+        let handle = 1 << 63 | self.handles << 4;
+        self.maps.get_or_insert_with(HashMap::new).insert(handle, Arc::new(map));
+        Ok(handle)
+    }
+}
+
+/// The map of that handle, if it is the calling thread's.
+fn find(handle: *const c_void) -> Result<Arc<Map>, Error> {
+    let world = World::read();
+    let map = world.maps.as_ref().and_then(|maps| maps.get(&(handle as usize))).ok_or(Error::NoMap)?;
+    map.check_owner(OWNER.get())?;
+    Ok(Arc::clone(map))
+}
+
+/// See `include/vmap.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vmap_setup(options: *const Options) -> c_int {
+    // SAFETY: null, or options, says the header.
+    let settings = unsafe { Settings::read(options.as_ref()) };
+    note(&settings.and_then(|settings| {
+        let mut world = World::write();
+        if world.maps() > 0 {
+            return Err(Error::Busy);
+        }
+        // At once, so that what cannot be is said here.
+        let engine = settings.start()?;
+        if let Some(old) = world.engine.replace(engine) {
+            // SAFETY: there are no maps, so nobody uses it.
+            unsafe { old.dissolve() };
+        }
+        world.settings = Some(settings);
+        Ok(())
+    }))
+}
+
+/// See `include/vmap.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn vmap_select_owner(owner: c_int) -> c_int {
+    OWNER.replace(owner)
+}
+
+/// See `include/vmap.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn vmap_create() -> *mut c_void {
+    let made = World::write().create(OWNER.get());
+    note(&made);
+    made.unwrap_or(0) as *mut c_void
+}
+
+/// See `include/vmap.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn vmap_destroy(vmap: *mut c_void) -> c_int {
+    note(&find(vmap).and_then(|map| {
+        let taken = World::write().maps.as_mut().and_then(|maps| maps.remove(&(vmap as usize)));
+        // Another thread may have been faster.
+        taken.ok_or(Error::NoMap)?;
+        map.close()
+    }))
+}
+
+/// See `include/vmap.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn vmap_malloc(vmap: *mut c_void, size: c_int) -> *mut c_void {
+    let block = find(vmap).and_then(|map| map.allocate(size));
+    note(&block);
+    block.unwrap_or(0) as *mut c_void
+}
+
+/// See `include/vmap.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn vmap_free(vmap: *mut c_void, data: *mut c_void) {
+    note(&find(vmap).and_then(|map| if data.is_null() { Ok(()) } else { map.free(data as usize) }));
+}
+
+/// See `include/vmap.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vmap_copy_to_memory(vmap: *mut c_void, mem: *mut c_void, data: *mut c_void, size: c_int) -> c_int {
+    // SAFETY: the caller vouches for its data.
+    note(&find(vmap).and_then(|map| unsafe { map.copy(mem as usize, data.cast(), size, Access::Write) }))
+}
+
+/// See `include/vmap.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vmap_copy_from_memory(vmap: *mut c_void, data: *mut c_void, mem: *mut c_void, size: c_int) -> c_int {
+    // SAFETY: the caller vouches for its data.
+    note(&find(vmap).and_then(|map| unsafe { map.copy(mem as usize, data.cast(), size, Access::Read) }))
+}
+
+/// struct vmap_statistics, field by field.
+#[repr(C)]
+#[derive(Default)]
+pub struct Statistics {
+    frames: c_ulong,
+    frames_used: c_ulong,
+    slots_used: c_ulong,
+    maps: c_ulong,
+    faults: c_ulong,
+    swap_reads: c_ulong,
+    swap_writes: c_ulong,
+    swap_errors: c_ulong,
+}
+
+/// See `include/vmap.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vmap_statistics(statistics: *mut Statistics) -> c_int {
+    if statistics.is_null() {
+        return note::<()>(&Err(Error::Data));
+    }
+    let world = World::read();
+    let found = world.engine.as_ref().map_or_else(Statistics::default, |engine| {
+        let count = |counter| engine.counters.get(counter);
+        let layout = engine.arena().layout();
+        let usage = engine.usage();
+        Statistics {
+            frames: engine.pool_frames().into(),
+            frames_used: (usage.frames_used - layout.first_pool).into(),
+            slots_used: usage.slots_used.into(),
+            maps: world.maps() as c_ulong,
+            faults: count(Counter::FirstTouch) + count(Counter::SwapIn) + count(Counter::Reference) + count(Counter::FirstWrite),
+            swap_reads: count(Counter::SwapReads),
+            swap_writes: count(Counter::SwapWrites),
+            swap_errors: count(Counter::SwapErrors),
+        }
+    });
+    // SAFETY: not null, and so the caller's struct.
+    unsafe { statistics.write(found) };
+    note(&Ok(()))
+}
