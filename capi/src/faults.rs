@@ -69,20 +69,21 @@ pub enum Refused {
 pub fn watch(range: &'static Range) -> Result<(), Refused> {
     let _entry = ENTRY.hold();
     let mut free = None;
-    for (at, place) in TABLE.iter().enumerate() {
+    for entry in TABLE.iter().enumerate() {
+        let place = entry.1;
         // SAFETY: null, or a range that `forget` has not taken out.
         match unsafe { place.load(Ordering::Acquire).as_ref() } {
             Some(other) if other.start < range.end && range.start < other.end => return Err(Refused::Overlap),
             Some(_) => {}
-            None => free = free.or(Some(at)),
+            None => free = free.or(Some(entry)),
         }
     }
-    let at = free.ok_or(Refused::TooMany)?;
+    let (at, place) = free.ok_or(Refused::TooMany)?;
     if !ready() {
         return Err(Refused::System);
     }
     // Release: pairs with the acquire in `find`.
-    TABLE[at].store(from_ref(range).cast_mut(), Ordering::Release);
+    place.store(from_ref(range).cast_mut(), Ordering::Release);
     USED.fetch_max(at + 1, Ordering::Release);
     Ok(())
 }

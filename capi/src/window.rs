@@ -110,7 +110,7 @@ impl Touched for Pane {
             return false;
         }
         self.faults.fetch_add(1, Ordering::Relaxed);
-        let number = ((touch.address - self.start) / self.page) as u64;
+        let number = (touch.address - self.start).checked_div(self.page).unwrap_or(0) as u64;
         if self.place.page(number).pte().allows(touch.access) {
             if self.futile.fetch_add(1, Ordering::Relaxed) > MOST_FUTILE {
                 return false;

@@ -11,12 +11,31 @@
 #![no_std]
 #![no_main]
 
+// What libvmpager runs below its own handler. It is a library with std, so its files are taken, not the crate.
+#[path = "../../capi/src/faults.rs"]
+#[allow(dead_code, clippy::missing_safety_doc)]
+mod faults;
+#[path = "../../capi/src/kept.rs"]
+#[allow(dead_code)]
+mod kept;
+#[path = "../../capi/src/mm/log.rs"]
+#[allow(dead_code)]
+mod log;
+#[path = "../../capi/src/paged_region/views.rs"]
+#[allow(dead_code)]
+mod views;
+#[path = "../../capi/src/window.rs"]
+#[allow(dead_code)]
+mod window;
+
 use core::hint::black_box;
 use vmcore::engine::Engine;
 use vmcore::heap::{Ground, Heap};
+use vmcore::outlook::{Observer, Outlook, Report, Store, View};
 use vmcore::policy::POLICIES;
 use vmcore::region::Place;
 use vmcore::regions::collect;
+use vmcore::sys::memory::Protection;
 use vmcore::trace::Access;
 
 // As in `interpose`: who builds the whole workspace has a libc crate that does not link the C library.
@@ -50,12 +69,52 @@ struct Unknown {
     flag: bool,
     access: Access,
     number: u32,
+    outlook: Option<&'static Outlook>,
+    views: Outlook,
+    plan: window::Plan<'static>,
+    report: Report,
+}
+
+/// Keeps the methods of libvmpager's views and observer, which the engine calls.
+fn methods(u: &Unknown) {
+    let from = |at: usize| at as *const u8;
+    // SAFETY: never run.
+    unsafe {
+        let memory = &*from(u.address).cast::<log::Memory>();
+        let (frames, files) = (&*from(u.len).cast::<views::Frames>(), &*from(u.len).cast::<views::Files>());
+        let log = &*from(u.address).cast::<log::Log>();
+        for view in [memory as &dyn View, frames, files] {
+            black_box(view.open(u.len as u64, u.number, Protection::Read).is_ok());
+            black_box(view.protect(u.len as u64, Protection::Read).is_ok());
+            black_box(view.close(u.len as u64).is_ok());
+        }
+        for store in [memory as &dyn Store, files] {
+            store.clear(u.len as u64, u.number);
+            black_box(store.load(u.len as u64, u.number).is_ok());
+            black_box(store.save(u.len as u64, u.number).is_ok());
+        }
+        log.served(&u.report);
+    }
 }
 
 /// The SIGSEGV handler's part, with every policy behind `Engine`'s `dyn Policy`.
 fn fault(u: &Unknown) {
     black_box(POLICIES);
     black_box(u.engine.fault(u.address, u.access, u.flag));
+}
+
+/// A touch of a page that is seen and kept elsewhere, and libvmpager's handler above it, with its views.
+fn windows(u: &Unknown) {
+    black_box(u.engine.touch(&u.place, u.len as u64, u.address, u.access, u.flag));
+    if let Some(place) = u.engine.open_region(u.outlook) {
+        black_box(u.engine.extend_region(&place, u.len as u64, u.address as u64));
+        u.engine.close_region(&place);
+    }
+    if let Ok(window) = window::Window::open(&u.plan, |_| Ok(u.views)) {
+        black_box(window.faults());
+        // SAFETY: never run.
+        unsafe { window.close() };
+    }
 }
 
 /// What the system-call doors do before and after a call.
@@ -127,6 +186,8 @@ unsafe extern "C" fn main(count: i32, unknown: *const *const u8) -> i32 {
         1 => system_calls(u),
         2 => blocks(u),
         3 => heap(u),
+        4 => windows(u),
+        5 => methods(u),
         _ => fork(u),
     }
     0
