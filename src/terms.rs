@@ -194,8 +194,7 @@ impl Engine {
                     }
                 }
                 State::Swapped => {
-                    let who = (self.hooks.who)();
-                    if self.serve(place, span.page, Access::Read, true, who) != Outcome::Resolved {
+                    if self.touch(place, span.page, span.at, Access::Read, true) != Outcome::Resolved {
                         return Err(Errno(libc::EINVAL));
                     }
                 }
