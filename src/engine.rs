@@ -308,7 +308,7 @@ impl Engine {
             let _ = memory::unmap(self.span.base, self.span.room());
             self.arena.dissolve();
         }
-        self.swap.continue_on(None);
+        self.swap.close();
     }
 
     /// Whether pages may be absent, and so system calls are guarded.

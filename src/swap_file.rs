@@ -84,17 +84,16 @@ impl SwapFile {
     /// A new, empty file of the same kind for a child. That none can be made is an error only if this
     /// one is in use.
     pub fn successor(&self) -> Result<Option<i32>> {
-        match self.create() {
-            Ok(fd) if self.is_ready() => match file::allocate(fd, self.len) {
-                Ok(()) => Ok(Some(fd)),
-                Err(error) => {
-                    file::close(fd);
-                    Err(error)
-                }
-            },
-            Err(error) if self.is_ready() => Err(error),
-            made => Ok(made.ok()),
+        if self.is_ready() {
+            return self.another().map(Some);
         }
+        Ok(self.create().ok())
+    }
+
+    /// Another file of that length beside this one, which must be open, with its space reserved.
+    pub fn another(&self) -> Result<i32> {
+        let fd = self.create()?;
+        file::allocate(fd, self.len).map(|()| fd).inspect_err(|_| file::close(fd))
     }
 
     /// An unnamed file in the directory.
@@ -106,6 +105,12 @@ impl SwapFile {
                 other => other,
             })
             .map(file::out_of_the_way)
+    }
+
+    /// Closes everything; what was made beside stays.
+    pub fn close(&self) {
+        let descriptors = [&self.file, &self.place];
+        descriptors.into_iter().filter_map(|descriptor| descriptor.replace(-1)).for_each(file::close);
     }
 
     /// In a child process: continues on `fd`, or on none.

@@ -54,7 +54,7 @@ pub struct Frames {
 impl View for Frames {
     fn open(&self, page: u64, frame: u32, protection: Protection) -> Result<()> {
         let offset = self.arena.offset(self.arena.layout().first_pool + frame);
-        self.site.map(page, protection, self.arena.fd(), offset)
+        self.arena.file().lend(|fd| self.site.map(page, protection, fd, offset))
     }
 
     fn protect(&self, page: u64, protection: Protection) -> Result<()> {
@@ -115,9 +115,10 @@ impl Descriptors {
         let list = unsafe { core::slice::from_raw_parts_mut(at as *mut i32, pages) };
         list.fill(-1);
         let files = Descriptors { list };
-        for descriptor in files.list.iter_mut() {
-            *descriptor = swap.make()?;
-        }
+        let made =
+            swap.open().and_then(|()| files.list.iter_mut().try_for_each(|descriptor| swap.another().map(|fd| *descriptor = fd)));
+        swap.close();
+        made?;
         if let (Some(fd), true) = (files.list.first(), execute) {
             // SAFETY: a mapping that the kernel places, gone at once.
             unsafe { memory::unmap(memory::map(None, page, Protection::ReadExecute, *fd, 0)?, page)? };
