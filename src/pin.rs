@@ -4,8 +4,10 @@
 use crate::engine::Engine;
 use crate::heap::Ground;
 use crate::heap::Heap;
-use crate::pager::{Outcome, Touch};
+use crate::pager::Outcome;
 use crate::pte::{Pte, State};
+use crate::region::Place;
+use crate::sys::thread::{self, SignalSet};
 use crate::trace::Access;
 use core::sync::atomic::Ordering;
 
@@ -15,6 +17,35 @@ impl Engine {
     /// than `len` when so many pages cannot be pinned at once. The same `address` and the returned
     /// length must be unpinned.
     pub fn pin(&'static self, address: usize, len: usize, access: Access, masked: bool) -> usize {
+        self.pin_or(address, len, access, |place, page, at, access| {
+            self.touch(place, page, at, access, masked) == Outcome::Resolved
+        })
+    }
+
+    /// [`Engine::pin`] for a caller in the middle of the program: cheap if the pages are here, and with
+    /// every signal blocked if they must be brought, since a handler of the program may touch them.
+    #[inline]
+    pub fn pin_in_program(&'static self, address: usize, len: usize, access: Access) -> usize {
+        let pinned = self.pin_or(address, len, access, |_, _, _, _| false);
+        if pinned == len {
+            return pinned;
+        }
+        self.unpin(address, pinned);
+        let _stack = self.keep_stack();
+        let signals = thread::set_signal_mask(SignalSet::ALL);
+        let pinned = self.pin(address, len, access, true);
+        thread::set_signal_mask(signals);
+        pinned
+    }
+
+    #[inline]
+    fn pin_or(
+        &'static self,
+        address: usize,
+        len: usize,
+        access: Access,
+        bring: impl Fn(&Place, u64, usize, Access) -> bool,
+    ) -> usize {
         let end = address.saturating_add(len);
         let mut at = address;
         while at < end {
@@ -47,9 +78,7 @@ impl Engine {
                         }
                     }
                     _ => {
-                        let who = (self.hooks.who)();
-                        let touch = Touch { place: &place, page, address: at, access, masked, who };
-                        if self.serve(&touch) != Outcome::Resolved {
+                        if !bring(&place, page, at, access) {
                             return at - address;
                         }
                     }
@@ -84,6 +113,11 @@ impl Engine {
             }
             at = (at | (self.page() - 1)).saturating_add(1);
         }
+    }
+
+    /// Whether more is pinned than may be for long: who would wait with pins should do without.
+    pub fn is_crowded(&self) -> bool {
+        self.gauges.pinned.load(Ordering::Relaxed) > self.most_pinned() / 2
     }
 
     /// So many pages may be pinned before requests are cut short: half of the frames for pages.

@@ -309,7 +309,7 @@ impl Engine {
         }
         let _stack = self.keep_stack();
         // Paging needs frames too: bookkeeping never takes the last of them.
-        let taken = self.gauges.bookkeeping.load(Ordering::Relaxed);
+        let taken = self.gauges.bookkeeping.load(Ordering::Relaxed) + self.gauges.pinned.load(Ordering::Relaxed);
         if taken + (self.pool_frames() / 8).max(12) >= self.pool_frames() || !self.take_promise(1) {
             return false;
         }

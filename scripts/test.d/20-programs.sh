@@ -15,6 +15,8 @@ same -p                "system calls that wait"     -- "$p/calls_sync"
 same -p                "calls about mappings"       -- "$p/calls_mappings"
 same -p                "calls about descriptors"    -- "$p/calls_descriptors"
 same -p                "calls about descriptors, few" VMALLOC_TRACE=/dev/null -- bash -c 'ulimit -n 40; exec "$@"' - "$p/calls_descriptors"
+same -p                "direct calls"               -- "$p/calls_direct" 12M 20
+same -p                "calls at the moment of arming" -- "$p/calls_arming" 12M 5
 same -n                "calls about mappings, nothing paged" VMALLOC_ARENA=64M -- "$p/calls_mappings" 0
 same -p                "signals"                    -- "$p/signals"
 same -p                "fork"                       -- "$p/fork_snapshot"
@@ -68,6 +70,8 @@ if [ "$mode" != quick ]; then
     same -p "system calls of processes" "${small[@]}" -- "$p/calls_process" 2M
     same -p "system calls that wait"    "${small[@]}" -- "$p/calls_sync" 2M
     same -p "calls about descriptors"   "${small[@]}" -- "$p/calls_descriptors" 2M
+    same -p "direct calls"              "${small[@]}" -- "$p/calls_direct" 2M
+    same -p "calls at the moment of arming" "${small[@]}" -- "$p/calls_arming" 2M
     same -p "calls about mappings"      "${small[@]}" -- "$p/calls_mappings" 2M
     same -p "Rust collections"          "${small[@]}" -- "$p/rust_collections" 3000 2
 fi

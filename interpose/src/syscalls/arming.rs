@@ -2,14 +2,15 @@
 //!
 //! A thread's calls are trapped from the moment its selector says so; but it may be inside a call at
 //! that moment, whose memory nobody has pinned. So each thread is watched in `/proc/self/task` until
-//! it is seen waiting in a call, whose memory is then pinned on its behalf, or has answered a signal
-//! from user mode. A trap while SIGSYS is blocked would kill, and libc blocks every signal for short
+//! it is seen waiting in a call, whose memory is then pinned on its behalf; or comes to a direct call,
+//! and is in none; or has answered a signal from user mode. A trap while SIGSYS is blocked would kill, and libc blocks every signal for short
 //! moments: those pass first.
 
 use super::program::Claims;
 use super::shapes::{walk, Shape};
 use super::slots::Slot;
-use super::{own_text, special, table, ARMED, REFUSED};
+use super::{direct, own_text, special, table, ARMED, REFUSED};
+use crate::signals::frame::Context;
 use crate::signals::{kernel, OURS};
 use crate::thread::{self, Thread};
 use core::ffi::CStr;
@@ -21,9 +22,11 @@ use vmcore::sys::thread::{self as threads, SignalSet};
 use vmcore::sys::{self, file, memory};
 use vmcore::trace::Access;
 
-/// Looks at a thread that runs before it is sent a signal.
+/// Looks at the threads in quick succession.
 const LOOKS: u32 = 50;
-/// Looks with a pause between them before we go on without the thread.
+/// Looks with a pause of a millisecond before a thread that still runs is sent a signal.
+const PAUSES: u32 = 15;
+/// Looks with such a pause before we go on without the thread.
 const PATIENCE: u32 = 1000;
 
 /// Pages will be absent from now on: every system call of every thread is guarded.
@@ -47,11 +50,8 @@ pub fn arm() {
             // The kernel writes to it when it schedules the thread, and when the thread ends.
             engine.pin(block, special::CONTROL_BLOCK, Access::Write, true);
         }
-        let is_own = own.is_some_and(|own| core::ptr::eq(own, thread));
-        if !is_own && thread.guard.dispatched.load(Ordering::SeqCst) {
-            guard(engine, thread);
-        }
     }
+    guard_others(engine, own);
     if let Some(own) = own.filter(|own| own.guard.dispatched.load(Ordering::Relaxed)) {
         guard_self(own);
     }
@@ -60,6 +60,18 @@ pub fn arm() {
 /// The running thread's calls are trapped from now on, if that cannot kill it.
 pub fn guard_self(thread: &Thread) {
     thread.selector.store(1, Ordering::SeqCst);
+    // Release: pairs with the acquire in `guard_others`.
+    thread.guard.guarded.store(true, Ordering::Release);
+}
+
+/// The running thread makes a direct call: it is in none that began before the guard was armed. (Libc,
+/// with signals blocked for a moment, makes no direct calls.)
+#[inline]
+pub fn guard_at_door(thread: &Thread) {
+    let guard = &thread.guard;
+    if !guard.guarded.load(Ordering::Relaxed) && guard.dispatched.load(Ordering::Relaxed) {
+        guard_self(thread);
+    }
 }
 
 /// A handler that blocked our signals could not make a call.
@@ -77,16 +89,15 @@ fn clear_mask(signal: i32) {
 
 /// SIGSYS that is no trap: if the arming thread asks whether we are in user mode, we are. False if
 /// nobody asks.
-pub fn answer() -> bool {
+pub fn answer(context: &mut Context) -> bool {
     let asked = |thread: &&Thread| thread.guard.asked.swap(false, Ordering::AcqRel);
     let Some(thread) = thread::current().filter(asked) else {
         return false;
     };
+    direct::restart(context);
     if thread.guard.dispatched.load(Ordering::Relaxed) {
-        thread.selector.store(1, Ordering::SeqCst);
+        guard_self(thread);
     }
-    // Release: pairs with the acquire in `guard`.
-    thread.guard.answers.fetch_add(1, Ordering::Release);
     true
 }
 
@@ -99,46 +110,70 @@ enum Place {
     Call([usize; 9]),
 }
 
-fn guard(engine: &'static Engine, thread: &'static Thread) {
-    let tid = thread.tid.load(Ordering::Acquire);
-    let answers = thread.guard.answers.load(Ordering::Acquire);
-    let mut asked = false;
+/// Looks at the other threads again and again, until each is guarded or has been waited for in vain.
+fn guard_others(engine: &'static Engine, own: Option<&'static Thread>) {
     for look in 0..LOOKS + PATIENCE {
-        // Acquire: pairs with `answer`.
-        if thread.tid.load(Ordering::Acquire) != tid || thread.guard.answers.load(Ordering::Acquire) != answers {
+        let mut left = false;
+        for thread in thread::all() {
+            let is_own = own.is_some_and(|own| core::ptr::eq(own, thread));
+            // Acquire: pairs with `guard_self`.
+            if !is_own && thread.guard.dispatched.load(Ordering::SeqCst) && !thread.guard.guarded.load(Ordering::Acquire) {
+                let done = guard(engine, thread, look);
+                thread.guard.guarded.fetch_or(done, Ordering::AcqRel);
+                left |= !done;
+            }
+        }
+        if !left {
             return;
-        }
-        match place(tid) {
-            Place::Gone => return,
-            Place::Call(call) if may_trap(tid, &call) => {
-                thread.selector.store(1, Ordering::SeqCst);
-                if !may_trap(tid, &call) {
-                    thread.selector.store(0, Ordering::SeqCst);
-                } else if pin_call(engine, thread, tid) {
-                    return;
-                }
-            }
-            Place::Running if look >= LOOKS && !asked && blocked(tid) & 1 << (libc::SIGSYS - 1) == 0 => {
-                // Release: pairs with `answer`.
-                thread.guard.asked.store(true, Ordering::Release);
-                let args = [threads::process_id() as usize, tid as usize, libc::SIGSYS as usize, 0, 0, 0];
-                // SAFETY: no pointers; our handler is in place.
-                asked = unsafe { sys::call(libc::SYS_tgkill, args) == 0 };
-            }
-            _ => {}
-        }
-        if look < LOOKS {
+        } else if look < LOOKS {
             threads::yield_now();
         } else {
             threads::nap();
         }
     }
-    // Everything blocked for so long: it is in our own code, perhaps waiting for us, and lets signals
-    // in before it goes back to the program.
+    // Everything blocked for so long: such a thread is in our own code, perhaps waiting for us, and lets
+    // signals in before it goes back to the program.
     const EVERYTHING: u64 = !(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
-    if blocked(tid) == EVERYTHING {
-        thread.selector.store(1, Ordering::SeqCst);
+    for thread in thread::all().filter(|thread| thread.guard.dispatched.load(Ordering::SeqCst)) {
+        if !thread.guard.guarded.load(Ordering::Acquire) && blocked(thread.tid.load(Ordering::Acquire)) == EVERYTHING {
+            thread.selector.store(1, Ordering::SeqCst);
+        }
     }
+}
+
+/// Looks at a thread once; whether it is guarded, or gone.
+fn guard(engine: &'static Engine, thread: &'static Thread, look: u32) -> bool {
+    let tid = thread.tid.load(Ordering::Acquire);
+    match place(tid) {
+        Place::Gone => return true,
+        Place::Call(call) if may_trap(tid, &call) => {
+            thread.selector.store(1, Ordering::SeqCst);
+            if may_trap(tid, &call) {
+                return pin_call(engine, thread, tid);
+            }
+            thread.selector.store(0, Ordering::SeqCst);
+        }
+        // Only a thread that makes no calls, or is in libc's own all the time: a signal may cut a call
+        // short.
+        Place::Running if look >= LOOKS + PAUSES && blocked(tid) & 1 << (libc::SIGSYS - 1) == 0 => {
+            // Release: pairs with `answer`.
+            ask(thread, tid);
+        }
+        _ => {}
+    }
+    false
+}
+
+/// Sends the thread a signal, once: who handles it is in user mode.
+fn ask(thread: &Thread, tid: u32) {
+    // Release: pairs with `answer`.
+    if thread.guard.asked.swap(true, Ordering::Release) {
+        return;
+    }
+    let args = [threads::process_id() as usize, tid as usize, libc::SIGSYS as usize, 0, 0, 0];
+    // SAFETY: no pointers; our handler is in place.
+    let sent = unsafe { sys::call(libc::SYS_tgkill, args) == 0 };
+    thread.guard.asked.fetch_and(sent, Ordering::Relaxed);
 }
 
 /// Whether a trap right after `call` finds SIGSYS unblocked.
@@ -163,8 +198,9 @@ fn pin_call(engine: &'static Engine, thread: &'static Thread, tid: u32) -> bool 
         (at as *mut Slot).write(Slot::FREE);
         &mut *(at as *mut Slot)
     };
-    let [number, a, b, c, d, e, f, ..] = call;
+    let [number, a, b, c, d, e, f, stack, _] = call;
     slot.begin(number, [a, b, c, d, e, f]);
+    slot.key = stack;
     let shapes = table::find(number).map_or(table::UNKNOWN, |call| call.shapes);
     let mut claims = Claims::new(engine, &mut slot.pins);
     for (arg, shape) in shapes {

@@ -6,7 +6,7 @@ use super::shapes::{walk, Shape};
 use super::slots::{Kind, Slot};
 use super::table::{self, Way};
 use super::transfer::{self, File};
-use super::{gadget, special};
+use super::{gadget, special, stand_in};
 use crate::signals::{fault, kernel};
 use crate::thread::{self, Thread};
 use core::ffi::{c_int, c_void};
@@ -82,7 +82,8 @@ pub fn install() -> Result<()> {
 unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's record.
     if unsafe { (*info).si_code } != SYS_USER_DISPATCH {
-        if !super::arming::answer() {
+        // SAFETY: the kernel's record, which nobody else refers to.
+        if !super::arming::answer(unsafe { &mut *context.cast() }) {
             // SAFETY: the handler's own arguments, at its end.
             unsafe { fault::forward(info, context) };
         }
@@ -106,7 +107,7 @@ unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context
 }
 
 fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Context, number: usize) {
-    thread.guard.land();
+    thread.guard.land(context.rsp());
     let mut spare = Slot::FREE;
     let slots = thread.guard.slots();
     let slot = slots.and_then(|slots| {
@@ -158,23 +159,27 @@ fn claim(engine: &'static Engine, slot: &mut Slot, shapes: &'static [(u8, Shape)
         walk(&mut claims, &args, *arg, *shape);
     }
     let (short, total) = (claims.short, claims.total);
-    if slot.pins.is_empty() && short.is_none() {
+    if slot.pins.is_empty() && !short {
         return Ok(way);
     }
     slot.finish = true;
-    let plan = transfer::plan(slot.number);
-    let Some(plan) = plan else {
-        if let Some(short) = short.filter(|short| args.get(short.arg as usize) == Some(&short.address)) {
-            transfer::stand_in(engine, slot, short)?;
+    let crowded = way == Way::Waits && engine.is_crowded();
+    let Some(plan) = transfer::plan(slot.number) else {
+        if short || crowded {
+            slot.pins.release();
+            if !stand_in::place_all(engine, slot, shapes) {
+                let mut claims = Claims::new(engine, &mut slot.pins);
+                shapes.iter().for_each(|(arg, shape)| walk(&mut claims, &args, *arg, *shape));
+            }
         }
         return Ok(way);
     };
     let file = transfer::file(slot);
     let way = if file == File::Regular { Way::Soon } else { way };
     let waits_with_much = way == Way::Waits && total > transfer::WAIT_WITH && file == File::Stream;
-    if short.is_some() || waits_with_much {
+    if short || waits_with_much || crowded && way == Way::Waits {
         slot.pins.release();
-        transfer::arrange(engine, slot, plan, file, short)?;
+        transfer::arrange(engine, slot, plan, file, crowded)?;
     }
     Ok(way)
 }

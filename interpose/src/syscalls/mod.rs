@@ -7,9 +7,10 @@
 //!
 //! - `table`, `shapes`, `ioctls`: what each call accesses. Pure.
 //! - `program`, `slots`: pins, and looks into program memory; what is kept during a call.
-//! - `dispatch`: the trap; `special`: calls about signals, threads and futexes; `transfer`: large
-//!   buffers; `children`: clone and its family; `gadget`: where the program is resumed.
+//! - `dispatch`: the trap; `special`: calls about signals, threads and futexes; `transfer`, `stand_in`:
+//!   what cannot be pinned; `children`: clone and its family; `gadget`: where the program is resumed.
 //! - `descriptors`: close, dup2 and the like on descriptors of ours.
+//! - `direct`, `direct_doors`: calls that are frequent, made without a trap.
 //! - `mappings`: mprotect, madvise, mlock and the like on pages of ours; also as functions, since they
 //!   concern us whether the guard is armed or not.
 //! - `arming`: how the guard is switched on while other threads run.
@@ -17,6 +18,8 @@
 mod arming;
 mod children;
 mod descriptors;
+mod direct;
+mod direct_doors;
 mod dispatch;
 mod gadget;
 mod ioctls;
@@ -25,12 +28,13 @@ mod program;
 mod shapes;
 mod slots;
 mod special;
+mod stand_in;
 mod table;
 mod transfer;
 
 use crate::thread::{self, Thread};
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use slots::Slots;
 use vmcore::sys::{self, memory};
 
@@ -45,12 +49,14 @@ pub struct ThreadState {
     vfork_return: AtomicUsize,
     /// Calls that were under way when the guard was armed: their pins, until the next trap.
     in_flight: AtomicPtr<slots::Slot>,
+    /// The pins of direct calls.
+    holds: direct::Holds,
     /// The thread's control block: the kernel writes to it when the thread ends.
     control_block: AtomicUsize,
     /// The arming thread wants an answer.
     asked: AtomicBool,
-    /// How often the thread has answered the arming thread.
-    answers: AtomicU32,
+    /// Whether its calls are trapped and none is under way that began before they were.
+    guarded: AtomicBool,
     /// Whether dispatch is on.
     dispatched: AtomicBool,
 }
@@ -72,10 +78,13 @@ impl ThreadState {
         unsafe { self.slots.load(Ordering::Acquire).as_mut() }
     }
 
-    /// Releases the pins of a call that was under way when the guard was armed.
-    fn land(&self) {
+    /// Releases the pins of a call that was under way when the guard was armed, seen from a trap at the
+    /// stack pointer `stack`: a signal handler on top of the call does not end it.
+    fn land(&self, stack: usize) {
         // Acquire: pairs with the release of the arming thread.
-        if self.in_flight.load(Ordering::Relaxed).is_null() {
+        let under_way = self.in_flight.load(Ordering::Acquire);
+        // SAFETY: made by the arming thread and handed to this one.
+        if unsafe { under_way.as_ref() }.is_none_or(|slot| stack < slot.key) {
             return;
         }
         let slot = self.in_flight.swap(core::ptr::null_mut(), Ordering::AcqRel);
@@ -136,6 +145,7 @@ pub fn enter_thread(thread: &'static Thread) {
     // SAFETY: the x86-64 ABI: the word at fs:0 is its own address.
     unsafe { core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) control_block, options(readonly, nostack)) };
     guard.asked.store(false, Ordering::Relaxed);
+    guard.guarded.store(false, Ordering::Relaxed);
     guard.control_block.store(control_block, Ordering::Release);
     thread.selector.store(0, Ordering::SeqCst);
     if REFUSED.load(Ordering::Relaxed) || !dispatch_on(thread) {
@@ -155,9 +165,12 @@ pub fn leave_thread(thread: &'static Thread) {
     // SAFETY: no pointers.
     unsafe { sys::call(libc::SYS_prctl, [PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0, 0]) };
     thread.guard.dispatched.store(false, Ordering::SeqCst);
-    thread.guard.land();
+    thread.guard.land(usize::MAX);
     if let Some(slots) = thread.guard.slots() {
         slots.clear();
+    }
+    if let Some(engine) = crate::engine::get() {
+        thread.guard.holds.clear(engine);
     }
 }
 
@@ -183,5 +196,6 @@ pub fn survive_fork() {
     if let Some(slots) = thread.guard.slots() {
         slots.forget();
     }
+    thread.guard.holds.forget();
     enter_thread(thread);
 }

@@ -7,27 +7,14 @@ use vmcore::engine::Engine;
 use vmcore::sys::{self, thread};
 use vmcore::trace::Access;
 
-/// What could not be pinned whole.
-#[derive(Clone, Copy, Debug)]
-pub struct Short {
-    /// For this argument.
-    pub arg: u8,
-    /// From here on.
-    pub address: usize,
-    /// So many bytes.
-    pub len: usize,
-    /// For this.
-    pub access: Access,
-}
-
 /// Pins what a call will access.
 pub struct Claims<'a> {
     /// Whose pages.
     pub engine: &'static Engine,
     /// Where the pins are remembered.
     pub pins: &'a mut Pins,
-    /// The first range that could not be pinned whole.
-    pub short: Option<Short>,
+    /// Whether a range could not be pinned whole.
+    pub short: bool,
     /// Bytes pinned.
     pub total: usize,
 }
@@ -40,7 +27,7 @@ const LONGEST_TEXT: usize = 128 << 10;
 impl<'a> Claims<'a> {
     /// Nothing claimed yet.
     pub fn new(engine: &'static Engine, pins: &'a mut Pins) -> Claims<'a> {
-        Claims { engine, pins, short: None, total: 0 }
+        Claims { engine, pins, short: false, total: 0 }
     }
 
     /// Pins a range that is ours; how many bytes of it.
@@ -56,7 +43,7 @@ impl<'a> Claims<'a> {
 }
 
 impl Memory for Claims<'_> {
-    fn claim(&mut self, arg: u8, address: usize, len: usize, access: Access) {
+    fn claim(&mut self, _arg: u8, address: usize, len: usize, access: Access) {
         if len == 0 || !self.engine.is_ours(address) {
             return;
         }
@@ -66,13 +53,10 @@ impl Memory for Claims<'_> {
                 len = len.min((end - address).next_multiple_of(self.engine.page()));
             }
         }
-        let pinned = self.pin(address, len, access);
-        if pinned < len && self.short.is_none() {
-            self.short = Some(Short { arg, address, len, access });
-        }
+        self.short |= self.pin(address, len, access) < len;
     }
 
-    fn claim_text(&mut self, arg: u8, address: usize) {
+    fn claim_text(&mut self, _arg: u8, address: usize) {
         if !self.engine.is_ours(address) {
             return;
         }
@@ -80,7 +64,7 @@ impl Memory for Claims<'_> {
         while at - address < LONGEST_TEXT && self.engine.is_block_page(at) {
             let len = (at | (self.engine.page() - 1)) + 1 - at;
             if self.pin(at, len, Access::Read) < len {
-                self.short = self.short.or(Some(Short { arg, address: at, len, access: Access::Read }));
+                self.short = true;
                 return;
             }
             // SAFETY: a page of a block, resident and readable as long as it is pinned; other threads may

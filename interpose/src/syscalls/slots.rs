@@ -8,6 +8,7 @@
 use crate::engine;
 use core::mem::offset_of;
 use vmcore::sys::memory::{self, Protection};
+use vmcore::trace::Access;
 
 /// A pinned range: address and length.
 pub type Range = (usize, usize);
@@ -92,8 +93,21 @@ pub enum Kind {
     Pieces,
     /// A transfer through memory of ours.
     Bounce,
-    /// One argument lies in memory of ours for the call.
+    /// Arguments lie in memory of ours for the call.
     Stand,
+}
+
+/// An argument that lies in memory of ours for the call.
+#[derive(Clone, Copy)]
+pub struct StandIn {
+    /// Which argument.
+    pub arg: u8,
+    /// Where it lies.
+    pub ours: usize,
+    /// So many bytes.
+    pub len: usize,
+    /// What the kernel does there.
+    pub access: Access,
 }
 
 /// A call under way.
@@ -126,6 +140,8 @@ pub struct Slot {
     pub once: bool,
     /// Memory of ours, and its length.
     pub temporary: Range,
+    /// Arguments that lie in memory of ours.
+    pub stand_ins: [Option<StandIn>; 6],
     /// Small structures of ours that the kernel reads instead of the program's.
     pub scratch: [usize; 16],
     /// What is pinned.
@@ -151,6 +167,7 @@ impl Slot {
         total: 0,
         once: false,
         temporary: (0, 0),
+        stand_ins: [None; 6],
         scratch: [0; 16],
         pins: Pins::NONE,
     };

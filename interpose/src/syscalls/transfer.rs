@@ -1,9 +1,10 @@
 //! Transfers that cannot be pinned whole: in pieces where the call may end early or can be repeated,
 //! through memory of ours where a message must come or go at once.
 
-use super::program::{self, Claims, Short};
+use super::program::{self, Claims};
 use super::shapes::{each_buffer, Memory};
 use super::slots::{Kind, Slot};
+use super::stand_in;
 use vmcore::engine::Engine;
 use vmcore::sys;
 use vmcore::trace::Access;
@@ -24,7 +25,7 @@ pub const WAIT_WITH: usize = 64 << 10;
 /// A piece of a transfer through our memory.
 const BOUNCE: usize = 256 << 10;
 /// The largest message that goes through our memory.
-const LARGEST: usize = 64 << 20;
+pub const LARGEST: usize = 64 << 20;
 /// The kernel transfers no more in one call.
 const MOST: usize = 0x7fff_f000;
 
@@ -50,6 +51,13 @@ enum Layout {
     Buffer,
     Vector,
     Message,
+}
+
+impl Plan {
+    /// Whether the call receives so many bytes at argument `arg` as it returns.
+    pub fn receives(self, arg: u8) -> bool {
+        self.access == Access::Write && self.layout == Layout::Buffer && self.arg == arg as usize
+    }
 }
 
 /// What the call `number` transfers, if it does.
@@ -106,13 +114,22 @@ pub fn file(slot: &Slot) -> File {
     }
 }
 
-/// The transfer could not be pinned whole, or should not: arranges pieces or a detour. The slot holds
-/// no pins. What to return when nothing can be done.
-pub fn arrange(engine: &'static Engine, slot: &mut Slot, plan: Plan, file: File, short: Option<Short>) -> Result<(), isize> {
+/// The transfer could not be pinned whole, or should not, or (`crowded`) nothing should be pinned:
+/// arranges pieces or a detour. The slot holds no pins. What to return when nothing can be done.
+pub fn arrange(engine: &'static Engine, slot: &mut Slot, plan: Plan, file: File, crowded: bool) -> Result<(), isize> {
     slot.finish = true;
     // A stream gives what it has; a file what it is asked for, and both take all.
     slot.once = plan.access == Access::Write && file == File::Stream;
     match (plan.layout, file) {
+        (Layout::Buffer, File::Stream) if crowded => {
+            slot.kind = Kind::Bounce;
+            slot.total = slot.args[plan.arg + 1].min(MOST);
+            if !slot.borrow(slot.total.min(WAIT_WITH)) {
+                return Err(-(libc::ENOBUFS as isize));
+            }
+            peer(engine, slot, plan);
+            next_bounce(engine, slot, plan)
+        }
         (Layout::Buffer, File::Regular | File::Stream) => {
             slot.kind = Kind::Pieces;
             slot.total = slot.args[plan.arg + 1].min(MOST);
@@ -122,12 +139,10 @@ pub fn arrange(engine: &'static Engine, slot: &mut Slot, plan: Plan, file: File,
             let Some(len) = slot.args.get(plan.arg + 1).copied() else {
                 return Err(EFAULT);
             };
-            let address = slot.args[plan.arg];
-            let short = Short { arg: plan.arg as u8, address, len: len.min(LARGEST), access: plan.access };
-            let first = short;
             // The address of the peer, if any, is small and can be pinned.
             peer(engine, slot, plan);
-            stand_in(engine, slot, first)
+            slot.now[plan.arg + 1] = len.min(LARGEST);
+            stand_in::place(engine, slot, &[(plan.arg as u8, len.min(LARGEST), plan.access)])
         }
         (Layout::Vector, _) => {
             slot.kind = Kind::Bounce;
@@ -140,7 +155,6 @@ pub fn arrange(engine: &'static Engine, slot: &mut Slot, plan: Plan, file: File,
         }
         (Layout::Message, _) => message(engine, slot, plan, file),
     }
-    .inspect_err(|_| debug_assert!(short.is_some()))
 }
 
 /// Pins the peer's address of sendto and recvfrom.
@@ -156,26 +170,6 @@ fn peer(engine: &'static Engine, slot: &mut Slot, plan: Plan) {
         }
         _ => {}
     }
-}
-
-/// Puts memory of ours in the place of one argument.
-pub fn stand_in(engine: &'static Engine, slot: &mut Slot, short: Short) -> Result<(), isize> {
-    if short.len > LARGEST || !slot.borrow(short.len) {
-        return Err(-(libc::ENOMEM as isize));
-    }
-    slot.kind = Kind::Stand;
-    slot.finish = true;
-    (slot.piece, slot.total) = (short.arg as usize, short.len);
-    slot.once = short.access == Access::Write;
-    // Also what the kernel only writes: it may leave parts of it as they are.
-    let is_transfer = plan(slot.number).is_some();
-    if !(is_transfer && slot.once) {
-        program::copy(engine, slot.temporary.0, short.address, short.len, false);
-    }
-    if let Some(arg) = slot.now.get_mut(short.arg as usize) {
-        *arg = slot.temporary.0;
-    }
-    Ok(())
 }
 
 fn next_piece(engine: &'static Engine, slot: &mut Slot, plan: Plan) -> Result<(), isize> {
@@ -213,7 +207,16 @@ fn vector_total(engine: &'static Engine, at: usize, count: usize) -> usize {
     total.min(MOST)
 }
 
-/// Copies between the vector's buffers, from `skip` bytes on, and our memory; how many bytes.
+/// Copies between the call's buffers, from `skip` bytes on, and our memory; how many bytes.
+fn exchange(engine: &'static Engine, slot: &Slot, plan: Plan, len: usize, to_program: bool) -> usize {
+    let (ours, skip) = (slot.temporary.0, slot.done);
+    match plan.layout {
+        Layout::Buffer => program::copy(engine, ours, slot.args[plan.arg].wrapping_add(skip), len, to_program),
+        Layout::Vector => spread(engine, (slot.args[plan.arg], slot.args[plan.arg + 1]), skip, ours, len, to_program),
+        Layout::Message => spread(engine, (slot.scratch[10], slot.scratch[11]), skip, ours, len, to_program),
+    }
+}
+
 fn spread(engine: &'static Engine, vector: (usize, usize), skip: usize, ours: usize, len: usize, to_program: bool) -> usize {
     let mut none = super::slots::Pins::NONE;
     let mut claims = Claims::new(engine, &mut none);
@@ -235,11 +238,14 @@ fn next_bounce(engine: &'static Engine, slot: &mut Slot, plan: Plan) -> Result<(
     let (at, room) = slot.temporary;
     slot.piece = (slot.total - slot.done).min(room);
     if plan.access == Access::Read {
-        let vector = (slot.args[plan.arg], slot.args[plan.arg + 1]);
-        slot.piece = spread(engine, vector, slot.done, at, slot.piece, false);
+        slot.piece = exchange(engine, slot, plan, slot.piece, false);
         if slot.piece == 0 {
             return Err(EFAULT);
         }
+    }
+    if plan.layout == Layout::Buffer {
+        (slot.now[plan.arg], slot.now[plan.arg + 1]) = (at, slot.piece);
+        return Ok(());
     }
     let offset = slot.args[3] as isize;
     // Version 2 of the vector calls: an offset of -1 is the file's own position.
@@ -299,15 +305,7 @@ pub fn advance(engine: &'static Engine, slot: &mut Slot, result: isize) -> Optio
             touch(engine, slot.args[0]);
             return None;
         }
-        Kind::Stand => {
-            if result >= 0 && slot.once {
-                let is_transfer = plan(slot.number).is_some();
-                let len = if is_transfer { slot.total.min(result as usize) } else { slot.total };
-                let address = slot.args.get(slot.piece).copied().unwrap_or(0);
-                program::copy(engine, slot.temporary.0, address, len, true);
-            }
-            return Some(result);
-        }
+        Kind::Stand => return Some(stand_in::end(engine, slot, result)),
         Kind::Pieces | Kind::Bounce => {}
     }
     let Some(plan) = plan(slot.number) else {
@@ -318,11 +316,7 @@ pub fn advance(engine: &'static Engine, slot: &mut Slot, result: isize) -> Optio
     }
     let got = (result as usize).min(slot.piece);
     if slot.kind == Kind::Bounce && plan.access == Access::Write {
-        let vector = match plan.layout {
-            Layout::Message => (slot.scratch[10], slot.scratch[11]),
-            _ => (slot.args[plan.arg], slot.args[plan.arg + 1]),
-        };
-        spread(engine, vector, slot.done, slot.temporary.0, got, true);
+        exchange(engine, slot, plan, got, true);
     }
     if plan.layout == Layout::Message {
         if plan.access == Access::Write {

@@ -1,0 +1,118 @@
+//! Arguments that lie in memory of ours for the length of a call: because they cannot be pinned whole,
+//! or because the call may wait for long and more is pinned already than may be.
+
+use super::program;
+use super::shapes::{walk, Memory, Shape};
+use super::slots::{Kind, Slot, StandIn};
+use super::transfer::{self, LARGEST};
+use vmcore::engine::Engine;
+use vmcore::trace::Access;
+
+/// The longest string that the kernel takes.
+const LONGEST_TEXT: usize = 128 << 10;
+
+/// What the arguments of a call point to, if they point to nothing that points further.
+struct List<'a> {
+    engine: &'static Engine,
+    args: &'a [usize; 6],
+    found: [(u8, usize, Access); 6],
+    count: usize,
+    /// There is more than arguments.
+    nested: bool,
+}
+
+impl List<'_> {
+    fn add(&mut self, arg: u8, address: usize, len: usize, access: Access) {
+        if len == 0 || !self.engine.is_ours(address) {
+            return;
+        }
+        let known = self.found.iter_mut().take(self.count).find(|found| found.0 == arg);
+        if self.args.get(arg as usize) != Some(&address) {
+            self.nested = true;
+        } else if let Some(known) = known {
+            *known = (arg, known.1.max(len), if known.2 == Access::Write { known.2 } else { access });
+        } else if let Some(place) = self.found.get_mut(self.count) {
+            *place = (arg, len, access);
+            self.count += 1;
+        }
+    }
+}
+
+impl Memory for List<'_> {
+    fn claim(&mut self, arg: u8, address: usize, len: usize, access: Access) {
+        self.add(arg, address, len, access);
+    }
+
+    fn claim_text(&mut self, arg: u8, address: usize) {
+        let mut len = 0;
+        let mut chunk = [1u8; 256];
+        while len < LONGEST_TEXT && self.engine.is_ours(address + len) && !chunk.contains(&0) {
+            let n = chunk.len() - (address + len) % chunk.len();
+            if !chunk.get_mut(..n).is_some_and(|chunk| program::peek(self.engine, address + len, chunk)) {
+                break;
+            }
+            len += n;
+        }
+        self.add(arg, address, len, Access::Read);
+    }
+
+    fn claim_rest(&mut self, _arg: u8, address: usize) {
+        self.nested |= self.engine.is_ours(address);
+    }
+
+    fn peek(&mut self, address: usize, to: &mut [u8]) -> bool {
+        program::peek(self.engine, address, to)
+    }
+}
+
+/// Puts memory of ours in the place of all arguments that lie in ours. The slot holds no pins. False
+/// if that is not possible: then nothing has changed.
+pub fn place_all(engine: &'static Engine, slot: &mut Slot, shapes: &'static [(u8, Shape)]) -> bool {
+    let args = slot.args;
+    let mut list = List { engine, args: &args, found: [(0, 0, Access::Read); 6], count: 0, nested: false };
+    for (arg, shape) in shapes {
+        walk(&mut list, &args, *arg, *shape);
+    }
+    !list.nested && place(engine, slot, list.found.get(..list.count).unwrap_or(&[])).is_ok()
+}
+
+/// Puts memory of ours in the place of some arguments: which, how many bytes, and what for.
+pub fn place(engine: &'static Engine, slot: &mut Slot, which: &[(u8, usize, Access)]) -> Result<(), isize> {
+    const ALIGN: usize = 16;
+    let total = which.iter().map(|(_, len, _)| len.next_multiple_of(ALIGN)).sum();
+    if total > 2 * LARGEST || !slot.borrow(total) {
+        return Err(-(libc::ENOMEM as isize));
+    }
+    slot.kind = Kind::Stand;
+    slot.finish = true;
+    let mut ours = slot.temporary.0;
+    for (place, (arg, len, access)) in slot.stand_ins.iter_mut().zip(which) {
+        let address = slot.args.get(*arg as usize).copied().unwrap_or(0);
+        // Also what the kernel only writes: it may leave parts of it as they are.
+        if !is_received(slot.number, *arg) {
+            program::copy(engine, ours, address, *len, false);
+        }
+        if let Some(now) = slot.now.get_mut(*arg as usize) {
+            *now = ours;
+        }
+        *place = Some(StandIn { arg: *arg, ours, len: *len, access: *access });
+        ours += len.next_multiple_of(ALIGN);
+    }
+    Ok(())
+}
+
+/// Whether the call receives so many bytes there as it returns.
+fn is_received(number: usize, arg: u8) -> bool {
+    transfer::plan(number).is_some_and(|plan| plan.receives(arg))
+}
+
+/// The call has returned `result`: the program gets what the kernel wrote.
+pub fn end(engine: &'static Engine, slot: &Slot, result: isize) -> isize {
+    for stand_in in slot.stand_ins.iter().flatten().filter(|stand_in| stand_in.access == Access::Write) {
+        let received = is_received(slot.number, stand_in.arg);
+        let len = if received { stand_in.len.min(result.max(0) as usize) } else { stand_in.len };
+        let address = slot.args.get(stand_in.arg as usize).copied().unwrap_or(0);
+        program::copy(engine, stand_in.ours, address, len, true);
+    }
+    result
+}
