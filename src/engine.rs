@@ -10,6 +10,7 @@ use crate::bitmap::BitmapState;
 use crate::config::{Config, MIN_FRAMES};
 use crate::descriptor::Descriptor;
 use crate::frames::FrameMap;
+use crate::gate;
 use crate::lock::Lock;
 use crate::policy::{Policy, Ring, RingState};
 use crate::span::Span;
@@ -17,7 +18,7 @@ use crate::stats::{Counter, Counters};
 use crate::swap_file::SwapFile;
 use crate::swap_map::{SwapMap, ELSEWHERE};
 use crate::sys::memory::{self, Protection};
-use crate::sys::{self, Errno};
+use crate::sys::Errno;
 use crate::trace_log::TraceLog;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -212,7 +213,7 @@ impl Engine {
     fn build(config: &Config<'_>, hooks: Hooks, layout: Layout, span: Span, regime: Regime) -> Result<Engine, StartError> {
         let swap = SwapFile::new(config.swap_dir, config.swap).ok_or(StartError::SwapDirTooLong)?;
         swap.open().map_err(StartError::SwapDir)?;
-        let _ = sys::thread::register_barrier();
+        gate::prepare();
         let (arena, tables) = Arena::new(layout).map_err(StartError::Memory)?;
         let mut pool = Pool {
             tables,

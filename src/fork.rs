@@ -18,6 +18,7 @@ use crate::page_table::GROUP_PAGES;
 use crate::pte::{Pte, State};
 use crate::region::Region;
 use crate::regions::EVERYBODY;
+use crate::stats::Counter;
 use crate::sys::memory::{self, Protection};
 use crate::sys::{file, thread, Result};
 use crate::view::protection;
@@ -101,7 +102,23 @@ impl Engine {
         }
     }
 
+    /// Copies what is in use to a new memory file and a new swap file, and counts what that costs.
     fn copy(&'static self, pool: &mut Guard<'static, Pool>) -> Result<(i32, Option<i32>)> {
+        let begun = thread::now();
+        let copied = self.copy_all(pool);
+        let who = (self.hooks.who)();
+        if copied.is_ok() {
+            self.count(who, Counter::Forks, 1);
+            self.count(who, Counter::ForkFrames, u64::from(pool.frames().state().used()));
+            self.count(who, Counter::ForkSlots, u64::from(pool.slots().state().used()));
+        } else {
+            self.count(who, Counter::ForksFailed, 1);
+        }
+        self.count(who, Counter::ForkMicros, (thread::now() - begun) / 1000);
+        copied
+    }
+
+    fn copy_all(&'static self, pool: &mut Guard<'static, Pool>) -> Result<(i32, Option<i32>)> {
         let len = u64::from(self.arena().layout().frames) << self.page_shift();
         let memory = file::memory_file(c"vmalloc-arena", len)?;
         let copied = self.copy_frames(pool, memory).and_then(|()| self.copy_slots(pool));

@@ -5,17 +5,46 @@
 //! process-wide memory barrier, and waits until the owner is out. The barrier makes the owner's
 //! missing fence good: after it, either the owner sees the closed gate or we see the owner inside.
 //!
+//! Where the kernel refuses that barrier (a sandbox), gates stand at `FENCED` instead of `OPEN`: then
+//! the owner always takes the slow way in, which has the fence.
+//!
 //! Others exclude each other by [`Closer`], which one thread holds at a time.
 
 use crate::lock::{Guard, Lock};
-use crate::sys::thread;
-use core::sync::atomic::{compiler_fence, AtomicU32, Ordering};
+use crate::sys::{thread, torture};
+use core::sync::atomic::{compiler_fence, fence, AtomicBool, AtomicU32, Ordering};
 
-/// The gate of one region. All zero: open, nobody inside.
+/// The gate of one region. All zero: open, nobody inside; a new one is still to be [`Gate::reset`].
 #[repr(C)]
 pub struct Gate {
     inside: AtomicU32,
     closed: AtomicU32,
+}
+
+/// Nobody keeps the owner out.
+const OPEN: u32 = 0;
+/// Somebody does.
+const CLOSED: u32 = 1;
+/// As open, but the owner issues a fence of its own.
+const FENCED: u32 = 2;
+
+/// There is no process-wide barrier.
+static NO_BARRIER: AtomicBool = AtomicBool::new(false);
+
+/// Asks for the process-wide barrier; to be called before there is a gate.
+pub fn prepare() {
+    let has_barrier = thread::register_barrier().and_then(|()| thread::barrier()).is_ok();
+    // Relaxed: the process has one thread, or stays with what it had.
+    NO_BARRIER.store(!has_barrier, Ordering::Relaxed);
+}
+
+/// What an open gate stands at.
+fn open_word() -> u32 {
+    if NO_BARRIER.load(Ordering::Relaxed) {
+        FENCED
+    } else {
+        OPEN
+    }
 }
 
 /// The one lock of those who close gates.
@@ -51,13 +80,15 @@ impl Gate {
         self.inside.store(1, Ordering::Relaxed);
         // Compiler only: the processor's half of this fence is the barrier in `close`.
         compiler_fence(Ordering::SeqCst);
-        if self.closed.load(Ordering::Acquire) != 0 {
+        torture::pause();
+        // Acquire: pairs with the release in `open`.
+        if self.closed.load(Ordering::Acquire) != OPEN {
             self.enter_slowly();
         }
         true
     }
 
-    /// As [`Gate::enter`], but false as well while the gate is closed: no call, no wait.
+    /// As [`Gate::enter`], but false as well while the gate is closed or wants fences: no call, no wait.
     #[inline(always)]
     pub fn try_enter(&self) -> bool {
         // As in `enter`.
@@ -66,7 +97,7 @@ impl Gate {
         }
         self.inside.store(1, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
-        if self.closed.load(Ordering::Acquire) != 0 {
+        if self.closed.load(Ordering::Acquire) != OPEN {
             // Release: as in `leave`.
             self.inside.store(0, Ordering::Release);
             return false;
@@ -77,14 +108,19 @@ impl Gate {
     #[cold]
     fn enter_slowly(&self) {
         loop {
-            self.inside.store(0, Ordering::Release);
-            while self.closed.load(Ordering::Acquire) != 0 {
-                thread::futex_wait(&self.closed, 1, None);
-            }
-            self.inside.store(1, Ordering::SeqCst);
-            if self.closed.load(Ordering::SeqCst) == 0 {
+            // Pairs with the fence in `close`: either we see the gate closed, or we are seen inside.
+            fence(Ordering::SeqCst);
+            // Acquire: as in `enter`.
+            if self.closed.load(Ordering::Acquire) != CLOSED {
                 return;
             }
+            // Release: as in `leave`.
+            self.inside.store(0, Ordering::Release);
+            while self.closed.load(Ordering::Acquire) == CLOSED {
+                thread::futex_wait(&self.closed, CLOSED, None);
+            }
+            // Relaxed: the fence above follows.
+            self.inside.store(1, Ordering::Relaxed);
         }
     }
 
@@ -105,14 +141,16 @@ impl Gate {
         if own {
             return;
         }
-        self.closed.store(1, Ordering::SeqCst);
-        // Pairs with the compiler fence in `enter`.
-        if thread::barrier().is_err() {
-            // Without the barrier the owner's store may still be on its way: give it time.
-            for _ in 0..1000 {
-                thread::yield_now();
-            }
+        let was = self.closed.swap(CLOSED, Ordering::SeqCst);
+        if was == OPEN && thread::barrier().is_err() {
+            // The barrier has been taken from us since the start. The owner may have come in without a
+            // fence, this once: its store is on its way for some nanoseconds, and we wait a million.
+            NO_BARRIER.store(true, Ordering::Relaxed);
+            thread::nap();
         }
+        // Pairs with the fence in `enter_slowly`, and the barrier with the compiler fence in `enter`.
+        fence(Ordering::SeqCst);
+        torture::pause();
         while self.inside.load(Ordering::Acquire) != 0 {
             thread::yield_now();
         }
@@ -121,14 +159,16 @@ impl Gate {
     /// Lets the owner in again.
     pub fn open(&self, _closer: &Closer) {
         // Release: pairs with the acquire in `enter`.
-        if self.closed.swap(0, Ordering::Release) != 0 {
+        if self.closed.load(Ordering::Relaxed) == CLOSED {
+            self.closed.store(open_word(), Ordering::Release);
             thread::futex_wake(&self.closed, i32::MAX);
         }
     }
 
-    /// An open gate with nobody inside, in a child process whose other threads are gone.
+    /// An open gate with nobody inside: of a new region, or in a child process whose other threads are
+    /// gone.
     pub fn reset(&self) {
         self.inside.store(0, Ordering::Relaxed);
-        self.closed.store(0, Ordering::Relaxed);
+        self.closed.store(open_word(), Ordering::Relaxed);
     }
 }

@@ -19,7 +19,7 @@ use crate::region::Place;
 use crate::report::say;
 use crate::stats::{Counter, Eviction, FaultKind};
 use crate::swap_map::ELSEWHERE;
-use crate::sys::thread;
+use crate::sys::{thread, torture};
 use crate::trace::{Access, PageName, What};
 use crate::view::protection;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -113,6 +113,7 @@ impl Engine {
                     if entry.change(pte, pte.to(State::Filling)).is_err() {
                         continue;
                     }
+                    torture::pause();
                     match self.fill(touch, pte) {
                         Ok(Obtained { frame, evicted }) => {
                             let slot = (plan == Plan::SwapIn && pte.index() != ELSEWHERE).then_some(pte.index());
@@ -133,6 +134,7 @@ impl Engine {
                     if entry.change(pte, pte.to(State::Filling)).is_err() {
                         continue;
                     }
+                    torture::pause();
                     if self.open_page(touch, pte) {
                         self.note(touch, kind, pte.index(), None);
                         let dirtied = access == Access::Write && !pte.has(Pte::M);
@@ -177,6 +179,7 @@ impl Engine {
             Some(_) => {}
             None => self.clear(place, page, frame),
         }
+        torture::pause();
         let flags = granted(Pte::new(State::Resident, frame, 0).with_terms_of(was), access);
         let now = Pte::new(State::Resident, frame, flags).with_terms_of(was);
         if place.open(page, frame, protection(now)).is_err() {
@@ -266,6 +269,7 @@ impl Engine {
 
     /// Ends a transition and wakes who waited for it.
     pub(crate) fn complete(&self, entry: &Page, to: Pte) {
+        torture::pause();
         if entry.finish(to.without(Pte::WAITERS)).has(Pte::WAITERS) {
             thread::futex_wake(low_half(entry), i32::MAX);
         }

@@ -16,7 +16,7 @@ use crate::pte::{Pte, State};
 use crate::region::Place;
 use crate::stats::Eviction;
 use crate::swap_map::ELSEWHERE;
-use crate::sys::thread;
+use crate::sys::{thread, torture};
 use crate::trace::{PageName, What};
 use crate::view::protection;
 use core::sync::atomic::Ordering;
@@ -135,6 +135,27 @@ impl Engine {
         !with_before && !with_after && (before.is_none() || after.is_none())
     }
 
+    /// Evicts the page that the policy would have leave next, although its frame is not needed: what a
+    /// build that tortures itself does (`sys/torture.rs`). The caller holds no gate.
+    pub fn torment(&'static self, masked: bool) {
+        let who = (self.hooks.who)();
+        if !self.swap.is_ready() || !self.is_armed() {
+            return;
+        }
+        let mut pool = self.hold_pool(masked);
+        if pool.slots().state().free() < 64 {
+            return;
+        }
+        let Some(victim) = self.take_victim(&mut pool, true) else {
+            return;
+        };
+        self.policy.removed(&mut pool.ring(), victim.frame);
+        drop(pool);
+        if self.evict(&victim, masked, who).is_some() {
+            self.return_frame(victim.frame);
+        }
+    }
+
     /// Gives back a frame that was obtained and is mapped nowhere.
     pub(crate) fn return_frame(&self, frame: u32) {
         let known = self.arena().frame(frame);
@@ -251,12 +272,14 @@ impl Engine {
 
     /// Evicts the victim; `None` if it had to stay, and then it is as it was.
     fn evict(&'static self, victim: &Victim, masked: bool, who: Who) -> Option<Obtained> {
+        torture::pause();
         // From now on who touches the page waits for us.
         if victim.place.close(victim.page).is_err() {
             // Too many mappings to cut one more: the page stays, another may do.
             self.keep(victim, victim.was, masked);
             return None;
         }
+        torture::pause();
         if victim.was.state() == State::Retained {
             return Some(self.complete_eviction(victim, Pte::VOID, None));
         }
@@ -295,6 +318,7 @@ impl Engine {
         if zero {
             return Some((Eviction::Zero, Pte::new(State::Empty, 0, 0), None));
         }
+        torture::pause();
         let slot = self.save(&victim.place, victim.page, frame, masked, who)?;
         Some((Eviction::Dirty, Pte::new(State::Swapped, slot, Pte::SLOT), Some(slot)))
     }

@@ -136,6 +136,7 @@ impl Engine {
         }
         let region = self.place(number).region;
         region.number.store(number, Ordering::Relaxed);
+        region.gate().reset();
         region.table.store(self.page(), Ordering::Relaxed);
         if let Some(word) = self.present.get(number as usize / 64) {
             // Release: pairs with `exists`.

@@ -14,6 +14,7 @@ use vmcore::heap::{Block, Ground, Heap, NoRoom, NotABlock};
 use vmcore::region::{Place, Region};
 use vmcore::regions::{collect, EVERYBODY};
 use vmcore::stats::Counter;
+use vmcore::sys::torture;
 
 /// Bytes per granule.
 pub(crate) const GRANULE: usize = 16;
@@ -68,6 +69,7 @@ pub(crate) fn own() -> Option<(&'static thread::Thread, Place)> {
 /// A block of `size` bytes if one of that length was just freed; no call, no wait.
 #[inline(always)]
 pub fn allocate_at_hand(size: usize) -> Option<NonNull<u8>> {
+    torment();
     let n = granules(size);
     let (thread, place) = own()?;
     if n > BINNED || !place.region.gate().try_enter() {
@@ -83,6 +85,7 @@ pub fn allocate_at_hand(size: usize) -> Option<NonNull<u8>> {
 
 /// A block of `size` bytes at a multiple of `align` (a power of two), zeroed if `zero`.
 pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
+    torment();
     if let (Some((thread, place)), true) = (own(), align <= GRANULE) {
         if place.region.gate().try_enter() {
             // SAFETY: we are the owner, inside the gate.
@@ -95,6 +98,16 @@ pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
         }
     }
     allocate_slowly(size, align, zero)
+}
+
+/// A build that tortures itself evicts a page now and then.
+#[inline(always)]
+pub fn torment() {
+    if torture::strikes(16) {
+        if let Some(engine) = engine::get() {
+            engine.torment(false);
+        }
+    }
 }
 
 /// A block of `size` bytes that shares no page with another.

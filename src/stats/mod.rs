@@ -74,6 +74,13 @@ counters! {
         MallocBytes bytes_allocated "bytes asked for and given"
         MallocBytesFreed bytes_freed "bytes of the blocks freed"
     }
+    forks {
+        Forks calls "children that got a copy of the heap"
+        ForksFailed failed "forks refused because there was no room for the copy"
+        ForkFrames frames "frames copied for children"
+        ForkSlots slots "slots of the swap file copied for children"
+        ForkMicros microseconds "time that the copies took"
+    }
 }
 
 /// What kind of fault an access was: for counters, trace and reports alike.

@@ -110,6 +110,7 @@ pub fn write_json(report: &Report<'_>, threads: impl Iterator<Item = ThreadRepor
     json_group("swap", swap, out)?;
     let malloc = totals.group("malloc").chain(report.malloc_bytes());
     json_group("malloc", malloc, out)?;
+    json_group("forks", totals.group("forks"), out)?;
     write!(out, ",\"threads_detail\":[")?;
     for (index, thread) in threads.enumerate() {
         out.write_str(if index > 0 { ",{" } else { "{" })?;
@@ -190,7 +191,11 @@ pub fn write_table(report: &Report<'_>, out: &mut dyn Write) -> Result {
     let swap = report.swap.entries().chain(totals.group("swap"));
     table_group("swap", swap, out)?;
     let malloc = totals.group("malloc").chain(report.malloc_bytes());
-    table_group("malloc", malloc, out)
+    table_group("malloc", malloc, out)?;
+    if totals.group("forks").any(|(_, count)| count > 0) {
+        table_group("forks", totals.group("forks"), out)?;
+    }
+    Ok(())
 }
 
 /// How many cells, of a name and a number, a line of the table has.
@@ -280,7 +285,7 @@ mod tests {
             "{}{}{totals}{}{counted}{}{zero}{}",
             r#"{"version":"0.1.0","pid":4711,"program":"sort","threads":2,"config":{"arena":8388608,"swap":16777216,"heap":25165824,"page":4096,"shared":16384,"policy":"clock"},"#,
             r#""frames":{"total":2048,"bookkeeping":20,"shared":4,"resident":2000,"resident_peak":2024},"#,
-            r#","threads_detail":[{"id":0,"resident":1000,"swapped":3,"#,
+            r#","forks":{"calls":0,"failed":0,"frames":0,"slots":0,"microseconds":0},"threads_detail":[{"id":0,"resident":1000,"swapped":3,"#,
             r#"},{"id":1,"resident":1000,"swapped":3,"#,
             "}]}\n",
         );

@@ -1,6 +1,6 @@
 //! Files and descriptors.
 
-use super::{syscall, Errno, Result};
+use super::{syscall, torture, Errno, Result};
 use core::ffi::CStr;
 
 /// Our descriptors stay out of the program's way: it may count on the low numbers.
@@ -138,7 +138,7 @@ unsafe fn transfer(number: i64, fd: i32, at: usize, len: usize, offset: u64) -> 
     let mut done = 0;
     while done < len {
         // SAFETY: within the caller's range.
-        match unsafe { syscall!(number, fd, at + done, len - done, offset + done as u64) } {
+        match unsafe { syscall!(number, fd, at + done, torture::cut(len - done), offset + done as u64) } {
             Ok(0) => return Err(Errno(libc::EIO)),
             Ok(n) => done += n,
             Err(Errno(libc::EINTR)) => {}

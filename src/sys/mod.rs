@@ -4,6 +4,7 @@
 pub mod file;
 pub mod memory;
 pub mod thread;
+pub mod torture;
 
 /// A system call's error number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

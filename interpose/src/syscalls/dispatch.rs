@@ -108,6 +108,7 @@ unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context
 
 fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Context, number: usize) {
     thread.guard.land(context.rsp());
+    crate::blocks::torment();
     let mut spare = Slot::FREE;
     let slots = thread.guard.slots();
     let slot = slots.and_then(|slots| {
