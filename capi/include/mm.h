@@ -22,7 +22,7 @@
  * in managed memory. The fault is served on an alternate stack, which mm_init sets up for its thread if it
  * has none. System calls do not fault: read(2) into a protected page fails with EFAULT.
  *
- * fork: the child has the memory as it was protected, but must not use it before an mm_init of its own.
+ * fork: in a child the memory is ordinary memory again, with what it held; the child may call mm_init itself.
  */
 #ifndef VMPAGER_MM_H
 #define VMPAGER_MM_H

@@ -26,8 +26,9 @@
  * Signals: the library takes SIGSEGV; a handler that the program had before gets the faults that are not in
  * a region. Other handlers need SA_ONSTACK where the stack pointer may lie in a region.
  *
- * System calls do not fault: read(2) into a page that is not mapped fails with EFAULT. fork: a child must not
- * touch its parent's regions, and may create its own.
+ * System calls do not fault: read(2) into a page that is not mapped fails with EFAULT.
+ *
+ * fork: a child has no regions; where its parent's are, a touch is a SIGSEGV. It may create its own.
  */
 #ifndef VMPAGER_PAGED_REGION_H
 #define VMPAGER_PAGED_REGION_H

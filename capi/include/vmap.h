@@ -26,7 +26,7 @@
  * map. Different maps never wait for each other's disk. Who copies to bytes that another thread copies at the
  * same time gets some of both.
  *
- * fork: a child has no maps of its parent's; it must not use vmap.h. Not to be called in signal handlers.
+ * fork: a child has no maps, and may create its own. Not to be called in signal handlers.
  */
 #ifndef VMPAGER_VMAP_H
 #define VMPAGER_VMAP_H

@@ -96,6 +96,16 @@ pub fn forget(range: &'static Range) {
     }
 }
 
+/// In a child process: nothing is watched any more.
+///
+/// # Safety
+/// There is no other thread.
+pub unsafe fn forget_all() {
+    // SAFETY: the caller's promise.
+    unsafe { ENTRY.reset() };
+    TABLE.iter().for_each(|place| place.store(null_mut(), Ordering::Release));
+}
+
 fn find(address: usize) -> Option<&'static Range> {
     let used = USED.load(Ordering::Acquire);
     // Acquire: pairs with the release in `watch`.

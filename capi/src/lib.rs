@@ -9,6 +9,7 @@
 #![allow(clippy::missing_safety_doc)] // The headers say what C must promise.
 
 pub mod faults;
+pub mod forks;
 pub mod kept;
 pub mod mm;
 pub mod paged_region;

@@ -75,6 +75,9 @@ else
         check "vmap: no owner waits for another's disk" \
             strace -f -qq -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=20000 "$c/vmap_parallel"
     fi
+    # What the library exports, the headers declare; the mangled names are those of C++ headers.
+    check "exported names" bash -c 'for name in $(nm -D --defined-only "$0" | cut -d" " -f3 | grep -v "^_Z"); do
+        grep -qw "$name" capi/include/* || { echo "$name is in no header"; exit 1; }; done' "$vmpager/libvmpager.so"
     # The archive instead of the shared library.
     check "the static library" "${CC:-cc}" -O2 -Icapi/include -o "$work/mm_log" test-programs/capi/mm_log.c \
         "$vmpager/libvmpager.a" -pthread -ldl -lm

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 static volatile int calls, last_page, last_type, last_evicted, last_write_back;
 static volatile unsigned last_address;
@@ -156,6 +157,31 @@ static void own_faults(void)
     signal(SIGSEGV, SIG_DFL);
 }
 
+static void forks(void)
+{
+    volatile char *vm = map(4 * PAGE);
+    mm_init(MM_THIRD, (void *)vm, 4 * PAGE, 2, PAGE);
+    for (int page = 0; page < 4; page++)
+        vm[page * PAGE] = page + 1;
+    pid_t child = fork();
+    if (child == 0) {
+        int before = calls;
+        for (int page = 0; page < 4; page++)
+            CHECK(vm[page * PAGE]++ == page + 1, "page %d in the child", page);
+        CHECK(calls == before, "the child's memory is managed");
+        mm_init(MM_FIFO, (void *)vm, 4 * PAGE, 1, PAGE);
+        for (int page = 0; page < 4; page++)
+            CHECK(vm[page * PAGE] == page + 2, "page %d in the child", page);
+        CHECK(mm_nsigsegvs() == 4, "%lu faults", mm_nsigsegvs());
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0, "the child: status %x", status);
+    for (int page = 0; page < 4; page++)
+        CHECK(vm[page * PAGE] == page + 1, "page %d in the parent", page);
+    CHECK(mm_report_npage_faults() == 8 && mm_end((void *)vm) == 0, "%lu page faults", mm_report_npage_faults());
+}
+
 int main(void)
 {
     larger_pages(PAGE);
@@ -176,5 +202,7 @@ int main(void)
     said("a logger that faults");
     own_faults();
     said("the program's own faults");
+    forks();
+    said("fork");
     return 0;
 }

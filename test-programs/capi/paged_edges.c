@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 static void refused(const char *what, struct paged_region_options options, int error)
 {
@@ -190,6 +191,34 @@ static void many(void)
         CHECK(paged_region_destroy(region[i]) == 0, "destroy");
 }
 
+static void forks(enum paged_backing backing)
+{
+    struct paged_region_options options = {.pages = 8, .max_pages = 3, .backing = backing};
+    struct paged_region *region = paged_region_create(&options);
+    volatile char *memory = paged_region_base(region);
+    for (int page = 0; page < 8; page++)
+        memory[page * PAGE] = page + 1;
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(paged_region_base(region) == NULL, "the child has its parent's region");
+        options.base = NULL;
+        char *own = paged_region_base(paged_region_create(&options));
+        memset(own, 9, 8 * PAGE);
+        CHECK(own[3] == 9, "the child's own region");
+        signal(SIGSEGV, jump);
+        if (sigsetjmp(back, 1) == 0) {
+            memory[7 * PAGE] = 100;
+            fail("a store to the parent's region");
+        }
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0, "the child: status %x", status);
+    for (int page = 0; page < 8; page++)
+        CHECK(memory[page * PAGE] == page + 1, "page %d in the parent", page);
+    CHECK(paged_region_destroy(region) == 0, "destroy");
+}
+
 int main(void)
 {
     bad_options();
@@ -208,5 +237,8 @@ int main(void)
     said("threads");
     many();
     said("many regions");
+    forks(PAGED_SWAP);
+    forks(PAGED_FILES);
+    said("fork");
     return 0;
 }

@@ -5,6 +5,7 @@
  * First every function is called wrongly: by a stranger, with wrong pointers, ranges, sizes, maps. Then OWNERS
  * x THREADS threads allocate, copy and free at random, against a model of what each block holds. */
 #include "../common.h"
+#include <sys/wait.h>
 #include <vmap.h>
 
 enum { MEMORY = 64 * PAGE, SWAP = 2048 * PAGE, BLOCKS = 40 };
@@ -142,6 +143,34 @@ static void exhaustion(void)
           "%lu frames, %lu slots, %lu maps are left", statistics.frames_used, statistics.slots_used, statistics.maps);
 }
 
+/* A child has no maps, and makes its own without touching its parent's. */
+static void forks(void)
+{
+    vmap_select_owner(3);
+    struct VMap *map = vmap_create();
+    char *block = vmap_malloc(map, 200 * PAGE), value, found;
+    for (int page = 0; page < 200; page++) {
+        value = page;
+        CHECK(vmap_copy_to_memory(map, block + page * PAGE, &value, 1) == 0, "copy");
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        FAILS(vmap_copy_from_memory(map, &found, block, 1), VMAP_ENOMAP);
+        struct VMap *own = vmap_create();
+        char *other = vmap_malloc(own, 200 * PAGE);
+        for (int page = 0; page < 200; page++) {
+            value = 200 - page;
+            CHECK(vmap_copy_to_memory(own, other + page * PAGE, &value, 1) == 0, "copy");
+        }
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0, "the child: status %x", status);
+    for (int page = 0; page < 200; page++)
+        CHECK(vmap_copy_from_memory(map, &found, block + page * PAGE, 1) == 0 && found == (char)page, "page %d", page);
+    CHECK(vmap_destroy(map) == 0, "destroy");
+}
+
 struct thread {
     pthread_t id;
     struct VMap *map;
@@ -241,6 +270,8 @@ int main(int argc, char **argv)
         if (i == 0) {
             exhaustion();
             said("exhaustion");
+            forks();
+            said("fork");
         }
         owners(many, threads, steps);
         said(policies[i]);

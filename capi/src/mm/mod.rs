@@ -4,6 +4,7 @@
 
 mod log;
 
+use crate::forks;
 use crate::kept::Kept;
 use crate::window::{Plan, Window};
 use core::ffi::{c_int, c_ulong, c_void};
@@ -121,6 +122,7 @@ pub unsafe extern "C" fn mm_init(first: usize, second: usize, third: usize, four
         Ok(checked) => checked,
         Err(why) => return refuse(format_args!("{why}"), libc::EINVAL),
     };
+    forks::arrange();
     let (start, size) = (request.vm, request.size as usize);
     let mut managed = MANAGED.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: whoever calls mm_init for memory under management does not use it meanwhile.
@@ -195,6 +197,19 @@ unsafe fn end_overlapping(managed: &mut Vec<Managed>, start: usize, end: usize) 
         drop((memory, log));
     }
     found
+}
+
+/// In a child process: the memory is the child's own copy, and ordinary memory again.
+pub fn let_go() {
+    let Ok(mut managed) = MANAGED.try_lock() else {
+        return;
+    };
+    for one in std::mem::take(&mut *managed) {
+        let (start, end) = one.window.bounds();
+        // SAFETY: the memory that our parent's mm_init was given.
+        let _ = unsafe { memory::protect(start, end - start, Protection::ReadWrite) };
+        std::mem::forget(one);
+    }
 }
 
 /// See `include/mm.h`.

@@ -8,6 +8,7 @@ mod options;
 mod views;
 
 use crate::faults::{self, call_out};
+use crate::forks;
 use crate::kept::Kept;
 use crate::window::{Plan, Window};
 use core::ffi::{c_int, c_ulong, c_void};
@@ -79,6 +80,7 @@ static REGIONS: Mutex<Vec<Region>> = Mutex::new(Vec::new());
 
 fn create(options: &Options) -> core::result::Result<Region, Refusal> {
     let Checked { policy, page, protection, directory } = check(options)?;
+    forks::arrange();
     let len = options.pages * page;
     let no_memory = |error: Errno| (format!("the kernel refuses memory (error {})", error.0), error.0);
     let start = reserve(options.base as usize, len, page)?;
@@ -140,6 +142,18 @@ fn reserve(base: usize, len: usize, page: usize) -> core::result::Result<usize, 
         let _ = memory::unmap(start + len, found + page - start);
     }
     Ok(start)
+}
+
+/// In a child process: what it sees there is its parent's, so it sees nothing.
+pub fn let_go() {
+    let Ok(mut regions) = REGIONS.try_lock() else {
+        return;
+    };
+    for region in std::mem::take(&mut *regions) {
+        // SAFETY: addresses of ours, which nobody uses in this process from now on.
+        let _ = unsafe { memory::unback(region.start, region.len, Protection::None) };
+        std::mem::forget(region);
+    }
 }
 
 fn set_errno(errno: c_int) {

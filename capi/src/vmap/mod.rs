@@ -18,6 +18,7 @@ use vmcore::engine::Engine;
 use vmcore::stats::Counter;
 use vmcore::trace::Access;
 
+use crate::forks;
 use crate::kept::Kept;
 
 /// All maps and what they share.
@@ -66,6 +67,15 @@ impl World {
     }
 }
 
+/// In a child process: the maps are its parent's.
+pub fn let_go() {
+    let Ok(mut world) = WORLD.try_write() else {
+        return;
+    };
+    std::mem::forget(world.maps.take());
+    std::mem::forget(world.engine.take());
+}
+
 /// The map of that handle, if it is the calling thread's.
 fn find(handle: *const c_void) -> Result<Arc<Map>, Error> {
     let world = World::read();
@@ -104,6 +114,7 @@ pub extern "C" fn vmap_select_owner(owner: c_int) -> c_int {
 /// See `include/vmap.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn vmap_create() -> *mut c_void {
+    forks::arrange();
     let made = World::write().create(OWNER.get());
     note(&made);
     made.unwrap_or(0) as *mut c_void
