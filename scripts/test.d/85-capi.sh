@@ -74,6 +74,10 @@ else
     if have strace; then
         check "vmap: no owner waits for another's disk" \
             strace -f -qq -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=20000 "$c/vmap_parallel"
+        check "vmap: reads that fail" \
+            strace -qq -o /dev/null -e trace=pread64 -e inject=pread64:error=EIO:when=3+7 "$c/vmap_failing"
+        check "vmap: writes that fail" \
+            strace -qq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:error=ENOSPC:when=3+2 "$c/vmap_failing"
     fi
     # What the library exports, the headers declare; the mangled names are those of C++ headers.
     check "exported names" bash -c 'for name in $(nm -D --defined-only "$0" | cut -d" " -f3 | grep -v "^_Z"); do
