@@ -186,7 +186,8 @@ impl Engine {
 
     /// Makes an engine whose pool has exactly `frames` frames, for at most `regions` regions, which lie
     /// where the kernel has room for them. Of the settings, the sizes of arena and shared region do not
-    /// matter. Many such engines can exist at a time; [`Engine::dissolve`] ends one.
+    /// matter, and pages may be absent from the start, so the hook `arm` is not called. Many such engines
+    /// can exist at a time; [`Engine::dissolve`] ends one.
     pub fn exact(config: &Config<'_>, hooks: Hooks, frames: u32, regions: u32) -> Result<Engine, StartError> {
         let page_shift = config.page.trailing_zeros();
         let slots = u32::try_from(config.swap >> page_shift).map_err(|_| StartError::Crowded)?;
@@ -242,7 +243,7 @@ impl Engine {
             hooks,
             opening: Lock::new(()),
             regions: Lock::new(Regions::default()),
-            armed: AtomicBool::new(false),
+            armed: AtomicBool::new(regime == Regime::Exact),
             present: [const { AtomicU64::new(0) }; 1024],
             shared: Lock::new(()),
             counters: Counters::new(),

@@ -52,6 +52,7 @@ impl Engine {
         let span = self.span();
         let record = place.base + span.heap;
         place.region.groups.store(0, Ordering::Relaxed);
+        place.region.shelves.store(0, Ordering::Relaxed);
         place.region.table.store(self.page(), Ordering::Relaxed);
         // SAFETY: nobody uses the region, so nobody holds its heap, nor looks at the groups behind the
         // record, whose first are in the record's page; what lies behind is bookkeeping beside the arena,
