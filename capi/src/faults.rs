@@ -114,8 +114,9 @@ fn find(address: usize) -> Option<&'static Range> {
     entries.filter_map(|range| unsafe { range.as_ref() }).find(|range| (range.start..range.end).contains(&address))
 }
 
-/// The calling thread can take faults on any stack of its own, and the handler is there.
-fn ready() -> bool {
+/// The calling thread can take faults on any stack of its own, and the handler is there: also if the program
+/// has put one of its own in its place since, which then gets what is nobody's.
+pub fn ready() -> bool {
     enter_thread() && install()
 }
 

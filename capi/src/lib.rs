@@ -8,6 +8,7 @@
 //! libvmalloc.so that memory is paged itself.
 #![allow(clippy::missing_safety_doc)] // The headers say what C must promise.
 
+pub mod app;
 pub mod faults;
 pub mod forks;
 pub mod kept;

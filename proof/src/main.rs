@@ -12,6 +12,12 @@
 #![no_main]
 
 // What libvmpager runs below its own handler. It is a library with std, so its files are taken, not the crate.
+#[path = "../../capi/src/app/connection.rs"]
+#[allow(dead_code)]
+mod connection;
+#[path = "../../capi/src/app/dialogue.rs"]
+#[allow(dead_code)]
+mod dialogue;
 #[path = "../../capi/src/faults.rs"]
 #[allow(dead_code, clippy::missing_safety_doc)]
 mod faults;
@@ -21,12 +27,24 @@ mod kept;
 #[path = "../../capi/src/mm/log.rs"]
 #[allow(dead_code)]
 mod log;
+#[path = "../../capi/src/app/name.rs"]
+#[allow(dead_code)]
+mod name;
+#[path = "../../external-pager/src/protocol.rs"]
+#[allow(dead_code)]
+mod protocol;
+#[path = "../../capi/src/app/tlb.rs"]
+#[allow(dead_code)]
+mod tlb;
 #[path = "../../capi/src/paged_region/views.rs"]
 #[allow(dead_code)]
 mod views;
 #[path = "../../capi/src/window.rs"]
 #[allow(dead_code)]
 mod window;
+
+// For the files that take the protocol from its crate.
+extern crate self as external_pager;
 
 use core::hint::black_box;
 use vmcore::engine::Engine;
@@ -117,6 +135,11 @@ fn windows(u: &Unknown) {
     }
 }
 
+/// A touch of an application's arena, which another process serves.
+fn applications(u: &Unknown) {
+    black_box(dialogue::ARENA.door.touched(faults::Touch { address: u.address, access: u.access, fetch: u.flag }));
+}
+
 /// What the system-call doors do before and after a call.
 fn system_calls(u: &Unknown) {
     black_box(u.engine.pin(u.address, u.len, u.access, u.flag));
@@ -188,6 +211,7 @@ unsafe extern "C" fn main(count: i32, unknown: *const *const u8) -> i32 {
         3 => heap(u),
         4 => windows(u),
         5 => methods(u),
+        6 => applications(u),
         _ => fork(u),
     }
     0
