@@ -9,6 +9,7 @@
 #![allow(clippy::missing_safety_doc)] // The headers say what C must promise.
 
 pub mod app;
+pub mod decisions;
 pub mod faults;
 pub mod forks;
 pub mod kept;
