@@ -1,6 +1,7 @@
 //! The command line. The flags that set variables are not written here: they come from the
 //! engine's option table, so that flags, variables and README cannot disagree.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{value_parser, Arg, ArgAction, Command};
@@ -20,6 +21,7 @@ pub fn command() -> Command {
         .subcommand(run())
         .subcommand(compare())
         .subcommand(report())
+        .subcommand(pager())
         .subcommand(Command::new("options").about("Print the table of variables and flags, as Markdown"))
 }
 
@@ -63,6 +65,25 @@ fn report() -> Command {
     Command::new("report")
         .about("Print files that VMALLOC_STATS wrote as short tables")
         .arg(Arg::new("files").value_name("FILE.json").value_parser(value_parser!(PathBuf)).num_args(1..).required(true))
+}
+
+fn pager() -> Command {
+    Command::new("pager")
+        .about("Be the external pager of applications that include vm_app.h, until a signal ends it")
+        .after_help(
+            "Messages of vm_syslog go to standard output, everything else to standard error. Applications find the \
+             socket by themselves, or by VM_PAGER=PATH in their environment. See docs/EXTERNAL_PAGER.md.",
+        )
+        .arg(count("memory-pages", "PAGES", "Pages of physical memory, of 8192 bytes; an instruction can need two at once", 2..=1 << 20, "4").short('m'))
+        .arg(count("disk-blocks", "BLOCKS", "Disk blocks: the valid pages that all applications can have", 0..=1 << 24, "256").short('d'))
+        .arg(file("socket", "Listen at PATH, in a directory that nobody else may enter [default: $VM_PAGER, else $XDG_RUNTIME_DIR/vm-pager/socket, else /tmp/vm-pager-UID/socket]").value_name("PATH"))
+        .arg(file("trace", "Write every call, fault and disk transfer to FILE; - is standard error"))
+        .arg(file("disk-dir", "Make the disk, a file without a name, in DIR [default: $TMPDIR, else /tmp]").value_name("DIR"))
+        .arg(count("patience", "SECONDS", "Cut an application off that is silent for so long while others wait for the processor; 0: never", 0..=86_400, "30"))
+}
+
+fn count(name: &'static str, value: &'static str, help: &'static str, range: RangeInclusive<i64>, default: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help).value_parser(value_parser!(u32).range(range)).default_value(default)
 }
 
 /// PROGRAM and all that follows it, flags included, with or without a `--` before it.

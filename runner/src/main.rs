@@ -1,4 +1,5 @@
-//! The `vmalloc` command: starts programs under `libvmalloc.so` and compares policies.
+//! The `vmalloc` command: starts programs under `libvmalloc.so`, compares policies, and is the external
+//! pager.
 //!
 //! Exit statuses: those of `env(1)` and the shell. `run` ends as the program does, because it
 //! becomes the program; 78 is a bad setting, 126 a program that cannot be reached, 127 a program
@@ -12,6 +13,7 @@ mod executor;
 mod export;
 mod failure;
 mod library;
+mod pager;
 mod privilege;
 mod program;
 mod results;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let outcome = match matches.subcommand() {
         Some(("run", args)) => commands::run::main(args),
         Some(("compare", args)) => commands::compare::main(args),
+        Some(("pager", args)) => commands::pager::main(args),
         Some(("report", args)) => commands::report::main(args),
         _ => commands::options::main(),
     };

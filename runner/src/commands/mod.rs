@@ -2,5 +2,6 @@
 
 pub mod compare;
 pub mod options;
+pub mod pager;
 pub mod report;
 pub mod run;
