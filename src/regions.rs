@@ -8,9 +8,11 @@ use crate::heap::{Ground, Heap};
 use crate::page_table::{Group, GROUP_PAGES};
 use crate::pte::{Pte, State};
 use crate::region::{Place, Region};
+use crate::report::say;
 use crate::span::RECORD;
 use crate::sys::memory::{self, Protection};
-use core::sync::atomic::Ordering;
+use crate::units::HumanSize;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// The owner of a region that everybody may use with its gate closed, and nobody takes over.
 pub const EVERYBODY: u32 = u32::MAX - 1;
@@ -30,7 +32,11 @@ impl Engine {
             .take_listed(&mut regions)
             .or_else(|| if whole { None } else { self.find_roomy() })
             .or_else(|| self.make_next(&mut regions))
-            .or_else(|| if whole { None } else { self.ownerless().next() })?;
+            .or_else(|| if whole { None } else { self.ownerless().next() });
+        let Some(place) = place else {
+            self.complain_of_space();
+            return None;
+        };
         // Release: pairs with those who ask whose region it is.
         place.region.owner.store(thread + 1, Ordering::Release);
         drop(regions);
@@ -45,6 +51,16 @@ impl Engine {
         }
         self.scrub(&place);
         Some(place)
+    }
+
+    /// No region could be made: says so, once.
+    #[cold]
+    fn complain_of_space(&self) {
+        static SAID: AtomicBool = AtomicBool::new(false);
+        if !SAID.swap(true, Ordering::Relaxed) {
+            let heap = HumanSize(self.span().heap as u64);
+            say(format_args!("no room for the region of a thread, VMALLOC_HEAP={heap}: no address space (ulimit -v), or no frames for its bookkeeping"));
+        }
     }
 
     fn ownerless(&'static self) -> impl Iterator<Item = Place> {

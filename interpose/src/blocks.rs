@@ -5,7 +5,7 @@
 //! once if it is large. Without a region of its own (a thread that has ended, a signal handler that
 //! interrupted malloc) a request is served from the refuge, a region that nobody owns.
 
-use crate::{engine, thread, threads};
+use crate::{aside, engine, thread, threads};
 use core::ptr::{null_mut, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use vmcore::engine::Engine;
@@ -153,7 +153,9 @@ fn finish(place: &Place, block: Block, size: usize, zero: bool) -> NonNull<u8> {
 
 #[cold]
 fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
-    let engine = engine::get_or_make()?;
+    let Some(engine) = engine::get_or_make() else {
+        return aside::allocate(size, align, zero);
+    };
     if size > MOST {
         return failed();
     }
@@ -302,7 +304,9 @@ pub fn free(address: usize) -> Result<(), Bad> {
 /// Frees a block that is not in the caller's own region, or not at this moment.
 #[inline(never)]
 fn free_elsewhere(address: usize) -> Result<(), Bad> {
-    let engine = engine::get_or_make().ok_or(Bad::Foreign)?;
+    let Some(engine) = engine::get_or_make() else {
+        return if aside::free(address) { Ok(()) } else { Err(Bad::Foreign) };
+    };
     let Some(place) = engine.find(address) else {
         return free_shared(engine, address);
     };

@@ -3,7 +3,7 @@
 //! malloc runs before constructors and before libc has set `environ`; then the kernel's copy of the
 //! environment is read.
 
-use crate::{signals, statistics, syscalls, thread};
+use crate::{aside, signals, statistics, syscalls, thread};
 use core::ffi::{c_char, CStr};
 use core::sync::atomic::{AtomicBool, Ordering};
 use spin::Once;
@@ -11,7 +11,7 @@ use vmcore::config::{self, Config, ConfigError, Problem, System, Variable, EXIT_
 use vmcore::engine::{Engine, Hooks, StartError, Who};
 use vmcore::report::say;
 use vmcore::sys::file;
-use vmcore::units::SYSTEM_PAGE;
+use vmcore::units::{HumanSize, SYSTEM_PAGE};
 
 static ENGINE: Once<Engine> = Once::new();
 static CONFIG: Once<Config<'static>> = Once::new();
@@ -41,10 +41,14 @@ pub fn get_or_make() -> Option<&'static Engine> {
 #[cold]
 fn make() -> Option<&'static Engine> {
     // AcqRel: a second thread waits in `Once`; a call from inside this one must not.
-    if MAKING.swap(true, Ordering::AcqRel) && ENGINE.get().is_none() {
+    if aside::is_on() || MAKING.swap(true, Ordering::AcqRel) && ENGINE.get().is_none() {
+        return None;
+    }
+    if aside::decide() {
         return None;
     }
     let config = CONFIG.call_once(read_settings);
+    refuse_small_files(config);
     let engine = ENGINE.call_once(|| {
         let hooks = Hooks { arm: syscalls::arm, who };
         Engine::new(config, hooks).unwrap_or_else(|error| refuse_start(config, error))
@@ -136,6 +140,19 @@ fn physical_memory() -> u64 {
     }
 }
 
+/// The arena and the swap file are files: a limit of their size (`ulimit -f`) must allow them.
+fn refuse_small_files(config: &Config<'static>) {
+    for (variable, len) in [("VMALLOC_ARENA", config.arena), ("VMALLOC_SWAP", config.swap)] {
+        if let Some(limit) = file::size_limit_below(len) {
+            let (len, limit) = (HumanSize(len), HumanSize(limit));
+            say(format_args!(
+                "{variable}={len}: files may not be larger than {limit} here (ulimit -f); give it less, or raise the limit"
+            ));
+            exit()
+        }
+    }
+}
+
 fn refuse_start(config: &Config<'static>, error: StartError) -> ! {
     let bad = |variable, value, problem| -> ! { refuse(&ConfigError::bad(variable, value, problem)) };
     match error {
@@ -154,19 +171,19 @@ fn refuse_start(config: &Config<'static>, error: StartError) -> ! {
         StartError::Crowded => {
             say(format_args!(
                 "VMALLOC_SWAP={}: its bookkeeping leaves too few of the frames of VMALLOC_ARENA={}; use a larger arena or less swap",
-                vmcore::units::HumanSize(config.swap),
-                vmcore::units::HumanSize(config.arena)
+                HumanSize(config.swap),
+                HumanSize(config.arena)
             ));
             exit()
         }
         StartError::HeapTooLarge => {
-            say(format_args!("VMALLOC_HEAP={}: does not fit into the address space", vmcore::units::HumanSize(config.heap)));
+            say(format_args!("VMALLOC_HEAP={}: does not fit into the address space", HumanSize(config.heap)));
             exit()
         }
         StartError::Memory(errno) => {
             say(format_args!(
                 "cannot get an arena of {} from the kernel (error {}); use a smaller VMALLOC_ARENA",
-                vmcore::units::HumanSize(config.arena),
+                HumanSize(config.arena),
                 errno.0
             ));
             exit()

@@ -5,6 +5,7 @@
 //! What is exported replaces the C library's functions of the same name; `exports.txt` lists it all.
 #![no_std]
 
+mod aside;
 mod assignment;
 mod blocks;
 mod engine;

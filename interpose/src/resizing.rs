@@ -1,13 +1,16 @@
 //! Blocks that change their length: in place, by new pages, by moved page table entries, or by a copy.
 
 use crate::blocks::{allocate, allocate_at_hand, failed, free, free_at_hand, granules, own, Bad, GRANULE, MOST};
-use crate::engine;
+use crate::{aside, engine};
 use core::ptr::NonNull;
 use vmcore::heap::{Ground, Heap};
 use vmcore::region::Place;
 
 /// The bytes that the program may use of the block at `address`.
 pub fn usable_size(address: usize) -> Result<usize, Bad> {
+    if aside::is_on() {
+        return aside::usable_size(address).ok_or(Bad::Foreign);
+    }
     Ok(measure(address)?.1 as usize * GRANULE)
 }
 
@@ -27,6 +30,9 @@ fn measure(address: usize) -> Result<(Option<Place>, u64), Bad> {
 /// Makes the block at `address` hold `size` bytes, here or elsewhere; `Ok(None)` if there is no
 /// memory, and then the block is as it was.
 pub fn reallocate(address: usize, size: usize) -> Result<Option<NonNull<u8>>, Bad> {
+    if aside::is_on() {
+        return Ok(aside::reallocate(address, size));
+    }
     let (place, old) = measure(address)?;
     if size > MOST {
         return Ok(failed());

@@ -100,6 +100,7 @@ pub fn finish() {
         return;
     }
     engine.trace.flush();
+    crate::syscalls::refused::tell();
     match config.stats {
         Some(b"-") => print_table(),
         Some(_) => write_file(engine, config),

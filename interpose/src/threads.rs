@@ -1,7 +1,7 @@
 //! Threads: pthread_create is wrapped so that each thread has its number from its first instruction
 //! on, and a thread-specific destructor tells when a thread has ended.
 
-use crate::{blocks, engine, next, signals, statistics, syscalls, thread};
+use crate::{aside, blocks, engine, next, signals, statistics, syscalls, thread};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
 use vmcore::trace::Access;
@@ -17,6 +17,9 @@ static FAREWELL: AtomicU32 = AtomicU32::new(0);
 pub fn enter() -> Option<&'static thread::Thread> {
     if let Some(known) = thread::current() {
         return Some(known).filter(|thread| !thread.has_left());
+    }
+    if aside::is_on() {
+        return None;
     }
     let entered = thread::enter()?;
     signals::enter_thread(entered);

@@ -1,7 +1,9 @@
 //! Files and descriptors.
 
+use super::thread::{set_signal_mask, yield_now, SignalSet};
 use super::{syscall, torture, Errno, Result};
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Our descriptors stay out of the program's way: it may count on the low numbers.
 const LOWEST: i32 = 500;
@@ -12,7 +14,7 @@ pub fn memory_file(name: &CStr, len: u64) -> Result<i32> {
     let fd = with_room(|| unsafe { syscall!(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC) })? as i32;
     let fd = out_of_the_way(fd);
     // SAFETY: no pointers.
-    match unsafe { syscall!(libc::SYS_ftruncate, fd, len) } {
+    match within_size_limit(len, || unsafe { syscall!(libc::SYS_ftruncate, fd, len) }) {
         Ok(_) => Ok(fd),
         Err(error) => {
             close(fd);
@@ -33,7 +35,7 @@ pub fn duplicate(fd: i32) -> Result<i32> {
     };
     with_room(|| beyond(LOWEST)).or_else(|error| {
         // The hard limit is as low: among the last numbers that there are.
-        let limit = descriptor_limit(None)?.rlim_cur;
+        let limit = limit(libc::RLIMIT_NOFILE, None)?.rlim_cur;
         let last = i32::try_from(limit).map_err(|_| error)?;
         beyond(last - last / 8).or_else(|_| beyond(0))
     })
@@ -44,22 +46,22 @@ pub fn duplicate(fd: i32) -> Result<i32> {
 fn with_room<T>(work: impl Fn() -> Result<T>) -> Result<T> {
     let first = work();
     let lacks = matches!(first, Err(Errno(libc::EMFILE)));
-    let Some(limit) = descriptor_limit(None).ok().filter(|limit| lacks && limit.rlim_cur < limit.rlim_max) else {
+    let Some(before) = limit(libc::RLIMIT_NOFILE, None).ok().filter(|limit| lacks && limit.rlim_cur < limit.rlim_max) else {
         return first;
     };
-    let wanted = limit.rlim_cur.max(LOWEST as u64) + 64;
-    descriptor_limit(Some(libc::rlimit { rlim_cur: wanted.min(limit.rlim_max), ..limit }))?;
+    let wanted = before.rlim_cur.max(LOWEST as u64) + 64;
+    limit(libc::RLIMIT_NOFILE, Some(libc::rlimit { rlim_cur: wanted.min(before.rlim_max), ..before }))?;
     let second = work();
-    descriptor_limit(Some(limit))?;
+    limit(libc::RLIMIT_NOFILE, Some(before))?;
     second
 }
 
-/// The limit of descriptors, before it is changed to `new`.
-fn descriptor_limit(new: Option<libc::rlimit>) -> Result<libc::rlimit> {
+/// A limit of the process, before it is changed to `new`.
+fn limit(which: u32, new: Option<libc::rlimit>) -> Result<libc::rlimit> {
     let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     let new = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
     // SAFETY: both live through the call.
-    unsafe { syscall!(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, new, &raw mut old)? };
+    unsafe { syscall!(libc::SYS_prlimit64, 0, which, new, &raw mut old)? };
     Ok(old)
 }
 
@@ -100,13 +102,61 @@ pub fn unlink_in(place: i32, path: &CStr) -> Result<()> {
 
 /// Really reserves the first `len` bytes of the file's space.
 pub fn allocate(fd: i32, len: u64) -> Result<()> {
-    loop {
+    within_size_limit(len, || loop {
         // SAFETY: no pointers.
         match unsafe { syscall!(libc::SYS_fallocate, fd, 0, 0, len) } {
             Err(Errno(libc::EINTR)) => {}
             other => return other.map(|_| ()),
         }
+    })
+}
+
+/// Whether files may be limited in size (RLIMIT_FSIZE).
+static SIZES_ARE_LIMITED: AtomicBool = AtomicBool::new(false);
+
+/// Files may be limited in size from now on: the program starts so, or sets a limit.
+pub fn expect_size_limit() {
+    // Relaxed: who does not see it yet writes as before the limit.
+    SIZES_ARE_LIMITED.store(true, Ordering::Relaxed);
+}
+
+/// The limit of sizes of files if one of `len` bytes cannot be: to be asked at the start.
+pub fn size_limit_below(len: u64) -> Option<u64> {
+    let found = limit(libc::RLIMIT_FSIZE, None).ok().filter(|limit| limit.rlim_cur != libc::RLIM_INFINITY)?;
+    expect_size_limit();
+    within_size_limit(len, || Ok(())).is_err().then_some(found.rlim_max)
+}
+
+/// Does `work`, which needs a file as large as `end`: beyond the limit the kernel would not only
+/// refuse, but kill the program by SIGXFSZ. So the limit is raised for a moment; EFBIG if that cannot be.
+fn within_size_limit<T>(end: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    if !SIZES_ARE_LIMITED.load(Ordering::Relaxed) {
+        return work();
     }
+    // One at a time, lest one takes back what another needs; and no handler of the program meanwhile.
+    static RAISING: AtomicBool = AtomicBool::new(false);
+    let signals = set_signal_mask(SignalSet::ALL);
+    while RAISING.swap(true, Ordering::Acquire) {
+        yield_now();
+    }
+    let result = raise_size_limit(end, work);
+    // Release: pairs with the acquire above.
+    RAISING.store(false, Ordering::Release);
+    set_signal_mask(signals);
+    result
+}
+
+fn raise_size_limit<T>(end: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let before = limit(libc::RLIMIT_FSIZE, None)?;
+    if before.rlim_cur >= end {
+        return work();
+    }
+    // Beyond the hard limit only for the privileged.
+    let raised = libc::rlimit { rlim_cur: end, rlim_max: before.rlim_max.max(end) };
+    limit(libc::RLIMIT_FSIZE, Some(raised)).map_err(|_| Errno(libc::EFBIG))?;
+    let result = work();
+    limit(libc::RLIMIT_FSIZE, Some(before))?;
+    result
 }
 
 /// Gives the file's bytes `offset .. offset + len` back to the system; they read as zeros.
@@ -131,7 +181,7 @@ pub unsafe fn read_at(fd: i32, to: usize, len: usize, offset: u64) -> Result<()>
 /// `from .. from + len` must be readable.
 pub unsafe fn write_at(fd: i32, from: usize, len: usize, offset: u64) -> Result<()> {
     // SAFETY: the caller's promise.
-    unsafe { transfer(libc::SYS_pwrite64, fd, from, len, offset) }
+    within_size_limit(offset + len as u64, || unsafe { transfer(libc::SYS_pwrite64, fd, from, len, offset) })
 }
 
 unsafe fn transfer(number: i64, fd: i32, at: usize, len: usize, offset: u64) -> Result<()> {
@@ -150,6 +200,10 @@ unsafe fn transfer(number: i64, fd: i32, at: usize, len: usize, offset: u64) -> 
 
 /// Copies `len` bytes at `offset` from one file to the same place in another.
 pub fn copy_range(from: i32, to: i32, offset: u64, len: u64) -> Result<()> {
+    within_size_limit(offset + len, || copy_all(from, to, offset, len))
+}
+
+fn copy_all(from: i32, to: i32, offset: u64, len: u64) -> Result<()> {
     let mut done = 0;
     while done < len {
         let (mut source, mut target) = ((offset + done) as i64, (offset + done) as i64);
@@ -166,7 +220,14 @@ pub fn copy_range(from: i32, to: i32, offset: u64, len: u64) -> Result<()> {
 }
 
 /// Writes bytes to a descriptor, all of them unless an error comes.
-pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<()> {
+pub fn write_all(fd: i32, bytes: &[u8]) -> Result<()> {
+    // SAFETY: no pointers. What has no position has no size.
+    let position = unsafe { syscall!(libc::SYS_lseek, fd, 0, libc::SEEK_CUR) };
+    let end = position.map_or(0, |position| (position + bytes.len()) as u64);
+    within_size_limit(end, || write_each(fd, bytes))
+}
+
+fn write_each(fd: i32, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         // SAFETY: the slice is readable.
         match unsafe { syscall!(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) } {

@@ -9,7 +9,7 @@
 use super::program::Claims;
 use super::shapes::{walk, Shape};
 use super::slots::Slot;
-use super::{direct, own_text, special, table, ARMED, REFUSED};
+use super::{direct, own_text, refused, special, table, ARMED, REFUSED};
 use crate::signals::frame::Context;
 use crate::signals::{kernel, OURS};
 use crate::thread::{self, Thread};
@@ -17,7 +17,6 @@ use core::ffi::CStr;
 use core::fmt::Write;
 use core::sync::atomic::Ordering;
 use vmcore::engine::Engine;
-use vmcore::report::say;
 use vmcore::sys::thread::{self as threads, SignalSet};
 use vmcore::sys::{self, file, memory};
 use vmcore::trace::Access;
@@ -35,8 +34,7 @@ pub fn arm() {
         return;
     };
     if REFUSED.load(Ordering::Relaxed) {
-        say(format_args!("no Syscall User Dispatch here: system calls may fail on memory that is paged out"));
-        return;
+        return refused::arm();
     }
     // SeqCst: pairs with `enter_thread`: a new thread sees the flag, or we see the thread.
     ARMED.store(true, Ordering::SeqCst);

@@ -2,13 +2,13 @@
 //! their numbers for itself we go elsewhere.
 //!
 //! A number of ours is, for the program, one that is not open. As with mappings, the guard and the C
-//! library's functions share this.
+//! library's functions share this. The limits that concern our files are here too.
 
 use crate::malloc::set_errno;
 use crate::{engine, next, statistics};
 use core::ffi::{c_int, c_uint};
 use vmcore::engine::Engine;
-use vmcore::sys::{self, Result};
+use vmcore::sys::{self, file, Result};
 
 const EBADF: isize = -(libc::EBADF as isize);
 /// More descriptors than we ever have.
@@ -40,6 +40,10 @@ pub fn answer(engine: &'static Engine, number: usize, args: [usize; 6]) -> Optio
     let (first, second) = (a as i32, b as i32);
     match number as i64 {
         libc::SYS_close => is_ours(engine, first).then_some(EBADF),
+        libc::SYS_setrlimit => {
+            file::expect_size_limit();
+            None
+        }
         libc::SYS_close_range => close_range_around(engine, a as u32, b as u32, c),
         _ if is_ours(engine, first) => Some(EBADF),
         _ if first != second && is_ours(engine, second) => make_way(engine, second).err().map(|error| -(error.0 as isize)),
@@ -125,6 +129,35 @@ door!(/// See dup3(2).
     dup3, c"dup3", SYS_dup3, (old: c_int, new: c_int, flags: c_int));
 door!(/// See close_range(2).
     close_range, c"close_range", SYS_close_range, (first: c_uint, last: c_uint, flags: c_int));
+
+door!(/// See setrlimit(2): a limit of sizes of files concerns the swap file.
+    setrlimit, c"setrlimit", SYS_setrlimit, (which: c_uint, new: *const libc::rlimit));
+door!(/// See setrlimit(2).
+    setrlimit64, c"setrlimit64", SYS_setrlimit, (which: c_uint, new: *const libc::rlimit));
+
+/// See prlimit(2).
+///
+/// # Safety
+/// As the original.
+#[no_mangle]
+pub unsafe extern "C" fn prlimit(pid: c_int, which: c_uint, new: *const libc::rlimit, old: *mut libc::rlimit) -> c_int {
+    file::expect_size_limit();
+    match next!(c"prlimit", unsafe extern "C" fn(c_int, c_uint, *const libc::rlimit, *mut libc::rlimit) -> c_int) {
+        // SAFETY: the caller's promise.
+        Some(next) => unsafe { next(pid, which, new, old) },
+        None => -1,
+    }
+}
+
+/// See prlimit(2).
+///
+/// # Safety
+/// As the original.
+#[no_mangle]
+pub unsafe extern "C" fn prlimit64(pid: c_int, which: c_uint, new: *const libc::rlimit, old: *mut libc::rlimit) -> c_int {
+    // SAFETY: the caller's promise; both structures are the same.
+    unsafe { prlimit(pid, which, new, old) }
+}
 
 /// See closefrom(3).
 #[no_mangle]

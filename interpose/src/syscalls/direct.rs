@@ -12,7 +12,7 @@
 //!   stale by the thread's next call, as slots are.
 
 use super::transfer::WAIT_WITH;
-use super::ARMED;
+use super::{refused, ARMED};
 use crate::signals::frame::Context;
 use crate::{engine, syscalls, thread};
 use core::cell::Cell;
@@ -222,6 +222,23 @@ pub fn call(number: usize, args: [usize; 6], waits: bool, claim: impl FnOnce(&mu
         }
     }
     let engine = engine::get()?;
+    let made = call_guarded(engine, number, args, waits, claim);
+    if made.is_none() && refused::is_it() {
+        return Some(refused::call(engine, number, args));
+    }
+    made
+}
+
+/// The guard is armed.
+#[inline]
+fn call_guarded(
+    engine: &'static Engine,
+    number: usize,
+    args: [usize; 6],
+    waits: bool,
+    claim: impl FnOnce(&mut Ranges) -> Option<()>,
+) -> Option<isize> {
+    let make = |work: &dyn Fn() -> isize| if waits { cancellable(ASYNCHRONOUS, work) } else { work() };
     let thread = thread::current().filter(|thread| !thread.has_left());
     if let Some(thread) = thread {
         syscalls::arming::guard_at_door(thread);
@@ -243,7 +260,7 @@ pub fn call(number: usize, args: [usize; 6], waits: bool, claim: impl FnOnce(&mu
     cancellable(DEFERRED, || {
         let hold = thread.map_or(Some(&spare), |thread| thread.guard.holds.take(engine, stack_pointer()))?;
         let held = ranges.list.iter().take(ranges.count).all(|range| hold.pin(engine, range)) && !(waits && engine.is_crowded());
-        let result = held.then(|| make(&plain));
+        let result = held.then(|| refused::note(number, make(&plain)));
         hold.release(engine);
         result
     })

@@ -11,7 +11,7 @@ use crate::signals::{fault, kernel};
 use crate::thread::{self, Thread};
 use core::ffi::{c_int, c_void};
 use vmcore::engine::Engine;
-use vmcore::sys::thread::SignalSet;
+use vmcore::sys::thread::{set_signal_mask, SignalSet};
 use vmcore::sys::{self, Result};
 
 /// The kernel's `si_code` of a trapped call.
@@ -150,6 +150,28 @@ fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Context
     } else {
         leave(engine, context, slot);
     }
+}
+
+/// Makes a call of the program in the program's context, with signals blocked but for the call itself.
+pub fn perform(engine: &'static Engine, number: usize, args: [usize; 6]) -> isize {
+    let mut slot = Slot::FREE;
+    slot.begin(number, args);
+    let (way, shapes) = table::find(number).map_or((Way::Waits, table::UNKNOWN), |call| (call.way, call.shapes));
+    let signals = set_signal_mask(SignalSet::ALL);
+    let mut end = claim(engine, &mut slot, shapes, way).err();
+    let result = loop {
+        if let Some(result) = end {
+            break result;
+        }
+        set_signal_mask(signals);
+        // SAFETY: the program's own call, or an equal one.
+        let result = unsafe { sys::call(slot.now_number as i64, slot.now) };
+        set_signal_mask(SignalSet::ALL);
+        end = transfer::advance(engine, &mut slot, result);
+    };
+    slot.end();
+    set_signal_mask(signals);
+    result
 }
 
 /// Pins what the call will access, and decides how it is carried out.

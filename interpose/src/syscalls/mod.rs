@@ -13,6 +13,7 @@
 //! - `direct`, `direct_doors`: calls that are frequent, made without a trap.
 //! - `mappings`: mprotect, madvise, mlock and the like on pages of ours; also as functions, since they
 //!   concern us whether the guard is armed or not.
+//! - `refused`: where the kernel has no dispatch.
 //! - `arming`: how the guard is switched on while other threads run.
 
 mod arming;
@@ -25,6 +26,7 @@ mod gadget;
 mod ioctls;
 mod mappings;
 mod program;
+pub mod refused;
 mod shapes;
 mod slots;
 mod special;

@@ -11,7 +11,7 @@ use crate::signals::kernel::{self, Action};
 use crate::signals::{actions, masks, stack, OURS};
 use crate::thread::Thread;
 use vmcore::engine::Engine;
-use vmcore::sys;
+use vmcore::sys::{self, file};
 use vmcore::trace::Access;
 
 /// What becomes of a call.
@@ -54,6 +54,11 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
             mappings::answer(engine, slot.number, slot.args).map_or(Verdict::Go(Way::Soon), Verdict::Done)
         }
         3 | 33 | 292 | 436 => descriptors::answer(engine, slot.number, slot.args).map_or(Verdict::Go(Way::Waits), Verdict::Done),
+        160 | 302 => {
+            // setrlimit, prlimit64: of the sizes of files, perhaps.
+            file::expect_size_limit();
+            Verdict::Go(Way::Soon)
+        }
         // Syscall User Dispatch is taken.
         157 if a == super::PR_SET_SYSCALL_USER_DISPATCH => Verdict::Done(EINVAL),
         202 => futex(engine, slot),

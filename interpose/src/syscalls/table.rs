@@ -27,7 +27,6 @@ pub struct Call {
     /// Its number.
     pub number: u16,
     /// Its name.
-    #[allow(dead_code)] // for those who read the table, and its tests
     pub name: &'static str,
     /// How it is carried out.
     pub way: Way,
@@ -185,7 +184,7 @@ pub static CALLS: &[Call] = &[
     c(157, "prctl", X, &[(1, Rest), (2, Rest), (3, Rest), (4, Rest)]),
     c(158, "arch_prctl", S, &[(1, WORD)]),
     c(159, "adjtimex", S, &[(0, Out(Fixed(208)))]),
-    c(160, "setrlimit", S, &[(1, TIME)]),
+    c(160, "setrlimit", X, &[(1, TIME)]),
     c(161, "chroot", S, &[(0, Text)]),
     c(162, "sync", S, &[]),
     c(163, "acct", S, &[(0, Text)]),
@@ -301,7 +300,7 @@ pub static CALLS: &[Call] = &[
     c(299, "recvmmsg", W, &[(1, Messages(Write, 2)), (4, TIME_OUT)]),
     c(300, "fanotify_init", S, &[]),
     c(301, "fanotify_mark", S, &[(4, Text)]),
-    c(302, "prlimit64", S, &[(2, TIME), (3, TIME_OUT)]),
+    c(302, "prlimit64", X, &[(2, TIME), (3, TIME_OUT)]),
     c(303, "name_to_handle_at", S, &[(1, Text), (2, Handle), (3, WORD)]),
     c(304, "open_by_handle_at", W, &[(1, Handle)]),
     c(305, "clock_adjtime", S, &[(1, Out(Fixed(208)))]),
@@ -365,7 +364,7 @@ pub static CALLS: &[Call] = &[
 ];
 
 /// No number beyond this is in the table.
-const MOST: usize = 512;
+pub const MOST: usize = 512;
 
 /// For each number, 1 + where it is in the table.
 static INDEX: [u16; MOST] = {

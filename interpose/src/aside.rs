@@ -1,0 +1,105 @@
+//! Stepping aside: tools that watch memory keep malloc for themselves. Under them there is no engine,
+//! and every door does the native thing.
+
+use crate::next;
+use core::ffi::{c_void, CStr};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
+use vmcore::report::say;
+
+static ASIDE: AtomicBool = AtomicBool::new(false);
+
+/// What a program that was built for such a tool defines, and the tool's name.
+const BUILT_WITH: [(&CStr, &str); 5] = [
+    (c"__asan_init", "AddressSanitizer"),
+    (c"__hwasan_init", "HWAddressSanitizer"),
+    (c"__lsan_init", "LeakSanitizer"),
+    (c"__msan_init", "MemorySanitizer"),
+    (c"__tsan_init", "ThreadSanitizer"),
+];
+
+/// Whether this library stays out of the program's way.
+pub fn is_on() -> bool {
+    // Relaxed: set once, by the process's only thread.
+    ASIDE.load(Ordering::Relaxed)
+}
+
+/// Decides, once, before the engine is made; says so if the library steps aside.
+pub fn decide() -> bool {
+    let Some(tool) = tool() else {
+        return false;
+    };
+    ASIDE.store(true, Ordering::Relaxed);
+    say(format_args!("{tool} keeps malloc for itself: this program runs without vmalloc"));
+    true
+}
+
+fn tool() -> Option<&'static str> {
+    if is_under_valgrind() {
+        return Some("valgrind");
+    }
+    // SAFETY: the names are C strings.
+    let is_defined = |name: &CStr| unsafe { !libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()).is_null() };
+    BUILT_WITH.iter().find(|(name, _)| is_defined(name)).map(|(_, tool)| *tool)
+}
+
+/// Valgrind's client request RUNNING_ON_VALGRIND: instructions that change nothing on a processor.
+fn is_under_valgrind() -> bool {
+    let request: [usize; 6] = [0x1001, 0, 0, 0, 0, 0];
+    let mut answer = 0usize;
+    // SAFETY: four rotations by 128 bits in all, and an exchange of a register with itself.
+    unsafe {
+        core::arch::asm!(
+            "rol rdi, 3",
+            "rol rdi, 13",
+            "rol rdi, 61",
+            "rol rdi, 51",
+            "xchg rbx, rbx",
+            in("rax") request.as_ptr(),
+            inout("rdx") answer,
+            out("rdi") _,
+            options(nostack)
+        );
+    }
+    answer != 0
+}
+
+/// A block of the next malloc; `None` also when the library does not stand aside.
+pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
+    if !is_on() {
+        return None;
+    }
+    let block = if zero && align <= 16 {
+        let next = next!(c"calloc", unsafe extern "C" fn(usize, usize) -> *mut c_void)?;
+        // SAFETY: calloc may be called at any time.
+        unsafe { next(1, size) }
+    } else {
+        let next = next!(c"memalign", unsafe extern "C" fn(usize, usize) -> *mut c_void)?;
+        // SAFETY: a power of two.
+        unsafe { next(align.max(16), size) }
+    };
+    NonNull::new(block.cast())
+}
+
+/// Frees a block of the next malloc; whether the library stands aside.
+pub fn free(address: usize) -> bool {
+    if let Some(free) = next!(c"free", unsafe extern "C" fn(*mut c_void)).filter(|_| is_on()) {
+        // SAFETY: the program's own block.
+        unsafe { free(address as *mut c_void) };
+    }
+    is_on()
+}
+
+/// realloc of the next malloc.
+pub fn reallocate(address: usize, size: usize) -> Option<NonNull<u8>> {
+    let next = next!(c"realloc", unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void)?;
+    // SAFETY: the program's own block.
+    NonNull::new(unsafe { next(address as *mut c_void, size) }.cast())
+}
+
+/// malloc_usable_size of the next malloc.
+pub fn usable_size(address: usize) -> Option<usize> {
+    let next = next!(c"malloc_usable_size", unsafe extern "C" fn(*mut c_void) -> usize).filter(|_| is_on())?;
+    // SAFETY: the program's own block.
+    Some(unsafe { next(address as *mut c_void) })
+}

@@ -1,0 +1,45 @@
+# Side by side with tools, limits and sandboxes: works, or says in one line why not.
+
+group tools
+p=$programs
+small=(VMALLOC_ARENA=1M VMALLOC_SWAP=8M)
+
+# says NAME STATUS TEXT COMMAND…: exit status, and a line on stderr that contains TEXT, and nothing else there.
+says() {
+    local name=$1 expected=$2 text=$3 status
+    shift 3
+    wanted "$name" || return 0
+    run "$work/out" "$work/err" 120 "$@"
+    status=$?
+    if [ "$status" -ne "$expected" ]; then
+        not_ok "$name" "exit status $status, not $expected" "$work/err"
+    elif [ "$(wc -l <"$work/err")" -ne 1 ] || ! grep -qF "$text" "$work/err"; then
+        not_ok "$name" "stderr is not one line with: $text" "$work/err"
+    else
+        ok "$name" "$(cut -c 1-110 "$work/err")"
+    fi
+}
+
+# Without Syscall User Dispatch the direct calls are guarded all the same.
+says "no dispatch" 0 "no Syscall User Dispatch here" \
+    "$p/without_dispatch" env LD_PRELOAD="$library" "${small[@]}" "$p/calls_direct" 2M 20
+
+# Tools that keep malloc for themselves.
+if wanted "AddressSanitizer" && echo 'int main(void) { return 3; }' >"$work/three.c" &&
+    cc -fsanitize=address -o "$work/three" "$work/three.c" 2>/dev/null; then
+    says "AddressSanitizer" 3 "AddressSanitizer keeps malloc" \
+        env LD_PRELOAD="$(cc -print-file-name=libasan.so) $library" "$work/three"
+else
+    skip "AddressSanitizer" "the compiler has none"
+fi
+if have valgrind; then
+    says "valgrind" 0 "valgrind keeps malloc" env LD_PRELOAD="$library" valgrind -q --tool=none "$p/owners" 1 64K 1
+    says "memcheck" 0 "valgrind keeps malloc" env LD_PRELOAD="$library" valgrind -q "$p/owners" 1 64K 1
+else
+    skip "valgrind" "not installed"
+fi
+
+# Limits of the shell.
+same -p "file size, soft limit" "${small[@]}" -- bash -c 'ulimit -S -f 100; exec "$@"' - "$p/owners" 4 4M 1
+says "file size, hard limit" 78 "ulimit -f" bash -c 'ulimit -f 100; exec env "$@"' - LD_PRELOAD="$library" true
+says "address space" 1 "ulimit -v" bash -c 'ulimit -v 20000; exec env "$@" 2> >(head -n 1 >&2)' - LD_PRELOAD="$library" "$p/vector_multiply" 1000
