@@ -120,6 +120,11 @@ impl Engine {
         self.gauges.pinned.load(Ordering::Relaxed) > self.most_pinned() / 2
     }
 
+    /// Whether nothing more should be pinned but what is needed to get on at all.
+    pub fn is_full(&self) -> bool {
+        self.gauges.pinned.load(Ordering::Relaxed) >= self.most_pinned()
+    }
+
     /// So many pages may be pinned before requests are cut short: half of the frames for pages.
     fn most_pinned(&self) -> u32 {
         let growing = self.gauges.bookkeeping.load(Ordering::Relaxed);

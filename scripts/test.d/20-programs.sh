@@ -17,6 +17,7 @@ same -p                "calls about descriptors"    -- "$p/calls_descriptors"
 same -p                "calls about descriptors, few" VMALLOC_TRACE=/dev/null -- bash -c 'ulimit -n 40; exec "$@"' - "$p/calls_descriptors"
 same -p                "direct calls"               -- "$p/calls_direct" 12M 20
 same -p                "calls at the moment of arming" -- "$p/calls_arming" 12M 5
+same -p                "calls that point further"   -- "$p/calls_rare"
 same -n                "calls about mappings, nothing paged" VMALLOC_ARENA=64M -- "$p/calls_mappings" 0
 same -p                "signals"                    -- "$p/signals"
 same -p                "fork"                       -- "$p/fork_snapshot"
@@ -72,6 +73,7 @@ if [ "$mode" != quick ]; then
     same -p "calls about descriptors"   "${small[@]}" -- "$p/calls_descriptors" 2M
     same -p "direct calls"              "${small[@]}" -- "$p/calls_direct" 2M
     same -p "calls at the moment of arming" "${small[@]}" -- "$p/calls_arming" 2M
+    same -p "calls that point further"  "${small[@]}" -- "$p/calls_rare" 2M
     same -p "calls about mappings"      "${small[@]}" -- "$p/calls_mappings" 2M
     same -p "Rust collections"          "${small[@]}" -- "$p/rust_collections" 3000 2
 fi

@@ -20,6 +20,7 @@ use vmcore::trace::Access;
 #[derive(Default)]
 struct Plan {
     flags: usize,
+    pidfd: usize,
     child_word: usize,
     parent_word: usize,
     stack: usize,
@@ -34,7 +35,7 @@ const CHILD_WORD: usize = (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID
 fn plan(engine: &'static Engine, slot: &Slot) -> Option<Plan> {
     let [a, b, c, d, e, _] = slot.args;
     Some(match slot.number {
-        56 => Plan { flags: a, stack: b, parent_word: c, child_word: d, block: e },
+        56 => Plan { flags: a, stack: b, pidfd: c, parent_word: c, child_word: d, block: e },
         57 => Plan { flags: libc::SIGCHLD as usize, ..Plan::default() },
         58 => Plan { flags: VM | (libc::CLONE_VFORK | libc::SIGCHLD) as usize, ..Plan::default() },
         _ => {
@@ -45,9 +46,9 @@ fn plan(engine: &'static Engine, slot: &Slot) -> Option<Plan> {
             }
             let mut words = bytes.chunks_exact(8).map(|bytes| bytes.try_into().map_or(0, usize::from_ne_bytes));
             let mut next = || words.next().unwrap_or(0);
-            let (flags, _pidfd, child_word, parent_word, _signal) = (next(), next(), next(), next(), next());
+            let (flags, pidfd, child_word, parent_word, _signal) = (next(), next(), next(), next(), next());
             let (base, size, block) = (next(), next(), next());
-            Plan { flags, child_word, parent_word, stack: base.wrapping_add(size), block }
+            Plan { flags, pidfd, child_word, parent_word, stack: base.wrapping_add(size), block }
         }
     })
 }
@@ -80,6 +81,9 @@ pub fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Con
     }
     if plan.flags & SET_BLOCK != 0 && engine.is_ours(plan.block) {
         engine.pin(plan.block, CONTROL_BLOCK, Access::Write, true);
+    }
+    if plan.flags & libc::CLONE_PIDFD as usize != 0 {
+        claims.claim(0, plan.pidfd, 4, Access::Write);
     }
     let mut gadget = gadget::resume();
     if plan.stack != 0 {

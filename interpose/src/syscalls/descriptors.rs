@@ -88,7 +88,7 @@ fn next_of_ours(engine: &Engine, from: u32, last: u32) -> Option<u32> {
 }
 
 /// A function of the C library: ours if a descriptor of ours is concerned, else `otherwise`.
-fn door(number: i64, args: [usize; 3], otherwise: impl FnOnce() -> c_int) -> c_int {
+pub fn door(number: i64, args: [usize; 3], otherwise: impl FnOnce() -> c_int) -> c_int {
     let [a, b, c] = args;
     let Some(result) = engine::get().and_then(|engine| answer(engine, number as usize, [a, b, c, 0, 0, 0])) else {
         return otherwise();

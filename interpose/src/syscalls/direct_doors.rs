@@ -3,7 +3,7 @@
 
 use super::direct::{call, Ranges};
 use crate::malloc::set_errno;
-use crate::next;
+use crate::{engine, next};
 use core::ffi::{c_int, c_void};
 use libc::{epoll_event, iovec, msghdr, pollfd, sockaddr, socklen_t};
 use vmcore::sys;
@@ -116,6 +116,36 @@ direct!(/// See lseek(2).
     lseek64, c"lseek64", SYS_lseek soon, (fd: c_int, at: i64, from: c_int) -> i64, as [fd, at, from],);
 direct!(/// See sched_yield(2).
     sched_yield, c"sched_yield", SYS_sched_yield soon, () -> c_int, as [0],);
+
+/// See vmsplice(2): our pages do not stay, so what goes into the pipe is a copy.
+///
+/// # Safety
+/// As the original.
+#[no_mangle]
+pub unsafe extern "C" fn vmsplice(fd: c_int, buffers: *const iovec, n: usize, flags: u32) -> isize {
+    let is_ours = |i: usize| {
+        // SAFETY: the caller's vector.
+        let base = unsafe { (*buffers.wrapping_add(i)).iov_base };
+        engine::get().is_some_and(|engine| engine.is_ours(base as usize))
+    };
+    if n <= 1024 && !buffers.is_null() && (0..n).any(is_ours) {
+        // SAFETY: no pointers.
+        let mode = unsafe { sys::call(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0, 0, 0, 0]) };
+        // SAFETY: the caller's promise.
+        return unsafe {
+            if mode as c_int & libc::O_ACCMODE == libc::O_RDONLY {
+                readv(fd, buffers, n as c_int)
+            } else {
+                writev(fd, buffers, n as c_int)
+            }
+        };
+    }
+    match next!(c"vmsplice", unsafe extern "C" fn(c_int, *const iovec, usize, u32) -> isize) {
+        // SAFETY: the caller's promise.
+        Some(next) => unsafe { next(fd, buffers, n, flags) },
+        None => -1,
+    }
+}
 
 /// Functions of programs that were compiled to check the length of their buffers.
 macro_rules! checked {

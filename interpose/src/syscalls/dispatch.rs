@@ -6,7 +6,7 @@ use super::shapes::{walk, Shape};
 use super::slots::{Kind, Slot};
 use super::table::{self, Way};
 use super::transfer::{self, File};
-use super::{gadget, special, stand_in};
+use super::{gadget, messages, special, stand_in};
 use crate::signals::{fault, kernel};
 use crate::thread::{self, Thread};
 use core::ffi::{c_int, c_void};
@@ -186,12 +186,25 @@ fn claim(engine: &'static Engine, slot: &mut Slot, shapes: &'static [(u8, Shape)
         return Ok(way);
     }
     slot.finish = true;
+    if short && messages::is_many(slot.number) {
+        slot.pins.release();
+        messages::fewer(engine, slot);
+        if slot.many.is_none() {
+            return Ok(way);
+        }
+    }
+    if let Some(which) = messages::executes(slot.number).filter(|_| short) {
+        slot.pins.release();
+        if messages::copy_strings(engine, slot, which) {
+            return Ok(way);
+        }
+    }
     let crowded = way == Way::Waits && engine.is_crowded();
     let Some(plan) = transfer::plan(slot.number) else {
-        if short || crowded {
+        if slot.kind == Kind::Plain && (short || crowded) {
             slot.pins.release();
             if !stand_in::place_all(engine, slot, shapes) {
-                let mut claims = Claims::new(engine, &mut slot.pins);
+                let mut claims = Claims { forced: true, ..Claims::new(engine, &mut slot.pins) };
                 shapes.iter().for_each(|(arg, shape)| walk(&mut claims, &args, *arg, *shape));
             }
         }
@@ -289,7 +302,7 @@ fn finish(engine: &'static Engine, context: &mut Context) {
     let (go_on, slot) = unsafe { (frame.read(), &mut *(frame.add(1).read() as *mut Slot)) };
     match transfer::advance(engine, slot, slot.result()) {
         Some(result) => {
-            context.set_args(slot.args);
+            context.set_args(slot.many.unwrap_or(slot.args));
             slot.end();
             context.set_rax(result as usize);
             context.set_rip(go_on);

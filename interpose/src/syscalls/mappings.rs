@@ -201,7 +201,7 @@ fn move_out(
 }
 
 /// A function of the C library: ours if pages of ours are concerned, else the kernel's.
-fn door(number: i64, args: [usize; 6]) -> isize {
+pub fn door(number: i64, args: [usize; 6]) -> isize {
     let ours = engine::get().and_then(|engine| {
         let everywhere = matches!(number, libc::SYS_mlockall | libc::SYS_munlockall);
         let target = number == libc::SYS_mremap && engine.is_ours(args[4]);

@@ -7,15 +7,17 @@
 //!
 //! - `table`, `shapes`, `ioctls`: what each call accesses. Pure.
 //! - `program`, `slots`: pins, and looks into program memory; what is kept during a call.
-//! - `dispatch`: the trap; `special`: calls about signals, threads and futexes; `transfer`, `stand_in`:
-//!   what cannot be pinned; `children`: clone and its family; `gadget`: where the program is resumed.
+//! - `dispatch`: the trap; `special`: calls about signals, threads and futexes; `transfer`, `stand_in`,
+//!   `messages`: what cannot be pinned; `children`: clone and its family; `gadget`: where the program is resumed.
 //! - `descriptors`: close, dup2 and the like on descriptors of ours.
-//! - `direct`, `direct_doors`: calls that are frequent, made without a trap.
+//! - `direct`, `direct_doors`: calls that are frequent, made without a trap; `number_door`: syscall(2).
+//! - `aio`: requests that the kernel works on after the call.
 //! - `mappings`: mprotect, madvise, mlock and the like on pages of ours; also as functions, since they
 //!   concern us whether the guard is armed or not.
 //! - `refused`: where the kernel has no dispatch.
 //! - `arming`: how the guard is switched on while other threads run.
 
+mod aio;
 mod arming;
 mod children;
 mod descriptors;
@@ -25,6 +27,8 @@ mod dispatch;
 mod gadget;
 mod ioctls;
 mod mappings;
+mod messages;
+mod number_door;
 mod program;
 pub mod refused;
 mod shapes;
@@ -173,6 +177,10 @@ pub fn leave_thread(thread: &'static Thread) {
     }
     if let Some(engine) = crate::engine::get() {
         thread.guard.holds.clear(engine);
+        // A handler of the program must not find its pages in our hands.
+        let signals = sys::thread::set_signal_mask(sys::thread::SignalSet::ALL);
+        special::keep_robust_list(engine);
+        sys::thread::set_signal_mask(signals);
     }
 }
 
@@ -199,5 +207,6 @@ pub fn survive_fork() {
         slots.forget();
     }
     thread.guard.holds.forget();
+    aio::forget();
     enter_thread(thread);
 }

@@ -15,6 +15,8 @@ pub struct Claims<'a> {
     pub pins: &'a mut Pins,
     /// Whether a range could not be pinned whole.
     pub short: bool,
+    /// Whether everything has to be pinned, however much that is.
+    pub forced: bool,
     /// Bytes pinned.
     pub total: usize,
 }
@@ -27,11 +29,15 @@ const LONGEST_TEXT: usize = 128 << 10;
 impl<'a> Claims<'a> {
     /// Nothing claimed yet.
     pub fn new(engine: &'static Engine, pins: &'a mut Pins) -> Claims<'a> {
-        Claims { engine, pins, short: false, total: 0 }
+        Claims { engine, pins, short: false, forced: false, total: 0 }
     }
 
     /// Pins a range that is ours; how many bytes of it.
     fn pin(&mut self, address: usize, len: usize, access: Access) -> usize {
+        // One range may always be pinned, so that somebody gets on.
+        if self.total > 0 && !self.forced && self.engine.is_full() {
+            return 0;
+        }
         let pinned = self.engine.pin(address, len, access, true);
         if pinned == 0 || self.pins.add((address, pinned)) {
             self.total += pinned;

@@ -56,6 +56,9 @@ pub enum Shape {
     MaskPair,
     /// `struct sock_fprog` and the like if the option (level, name) takes one, else bytes.
     Option,
+    /// A structure of so many bytes that may contain pointers: the rest of each block that a word of it
+    /// points into, too.
+    Words(Len),
     /// Not known: the rest of the block that it points into, if it does.
     Rest,
 }
@@ -147,6 +150,12 @@ pub fn walk(memory: &mut impl Memory, args: &[usize; 6], arg: u8, shape: Shape) 
                 }
             }
         }
+        Shape::Words(len) => {
+            if let Some(len) = measure(memory, args, len) {
+                memory.claim(arg, at, len, Access::Write);
+                words(memory, arg, at, len);
+            }
+        }
         Shape::Rest => memory.claim_rest(arg, at),
     }
 }
@@ -172,6 +181,19 @@ fn measure(memory: &mut impl Memory, args: &[usize; 6], len: Len) -> Option<usiz
         Len::Bits(arg) => count(arg).min(1 << 20).div_ceil(64) * 8,
         Len::Pages(arg) => value(arg).div_ceil(4096),
     })
+}
+
+/// Claims what the words of a structure point to.
+fn words(memory: &mut impl Memory, arg: u8, at: usize, len: usize) {
+    let mut bytes = [0; 256];
+    let Some(bytes) = bytes.get_mut(..len.min(256)).filter(|_| len >= 8) else {
+        return;
+    };
+    if memory.peek(at, bytes) {
+        for word in bytes.chunks_exact(8) {
+            memory.claim_rest(arg, word.try_into().map_or(0, usize::from_ne_bytes));
+        }
+    }
 }
 
 fn texts(memory: &mut impl Memory, arg: u8, at: usize) {
@@ -232,7 +254,13 @@ fn message(memory: &mut impl Memory, arg: u8, at: usize, access: Access) {
 fn ioctl(memory: &mut impl Memory, arg: u8, at: usize, number: u32) {
     match ioctls::argument(number) {
         ioctls::Argument::Number => {}
-        ioctls::Argument::Bytes(len, access) => memory.claim(arg, at, len, access),
+        ioctls::Argument::Bytes(len, access) => {
+            memory.claim(arg, at, len, access);
+            // Modern numbers say how long the structure is, not what it points to.
+            if len >= 16 && number >> 30 != 0 {
+                words(memory, arg, at, len);
+            }
+        }
         ioctls::Argument::List(head) => {
             // struct { int len; void *buffer; }, as in `struct ifconf`.
             memory.claim(arg, at, head, Access::Write);

@@ -93,6 +93,8 @@ pub enum Kind {
     Pieces,
     /// A transfer through memory of ours.
     Bounce,
+    /// About requests that the kernel works on by itself.
+    Requests,
     /// Arguments lie in memory of ours for the call.
     Stand,
 }
@@ -140,6 +142,8 @@ pub struct Slot {
     pub once: bool,
     /// Memory of ours, and its length.
     pub temporary: Range,
+    /// The program's own arguments, if the call is another: one message instead of many.
+    pub many: Option<[usize; 6]>,
     /// Arguments that lie in memory of ours.
     pub stand_ins: [Option<StandIn>; 6],
     /// Small structures of ours that the kernel reads instead of the program's.
@@ -167,6 +171,7 @@ impl Slot {
         total: 0,
         once: false,
         temporary: (0, 0),
+        many: None,
         stand_ins: [None; 6],
         scratch: [0; 16],
         pins: Pins::NONE,

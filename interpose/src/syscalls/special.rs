@@ -6,7 +6,7 @@ use super::program::{self, Claims};
 use super::shapes::{walk, Memory, Shape};
 use super::slots::{Kind, Pins, Slot};
 use super::table::Way;
-use super::{children, descriptors, mappings, transfer};
+use super::{aio, children, descriptors, mappings, transfer};
 use crate::signals::kernel::{self, Action};
 use crate::signals::{actions, masks, stack, OURS};
 use crate::thread::Thread;
@@ -40,6 +40,11 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
         128 | 130 => without_ours(engine, slot, 0, a, Way::Waits),
         271 => without_ours(engine, slot, 3, d, Way::Waits),
         281 | 441 => without_ours(engine, slot, 4, e, Way::Waits),
+        333 => {
+            slot.kind = Kind::Requests;
+            slot.finish = true;
+            mask_pair(engine, slot, f)
+        }
         282 | 289 => without_ours(engine, slot, 1, b, Way::Soon),
         270 => mask_pair(engine, slot, f),
         131 => Verdict::Done(alternate_stack(engine, context, [a, b])),
@@ -48,6 +53,7 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
             if let Some(slots) = thread.guard.slots() {
                 slots.clear();
             }
+            keep_robust_list(engine);
             Verdict::Go(Way::Soon)
         }
         9 | 10 | 11 | 25 | 28 | 149..=152 | 325 | 329 => {
@@ -59,6 +65,9 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
             file::expect_size_limit();
             Verdict::Go(Way::Soon)
         }
+        // The kernel would keep buffers for as long as it likes: programs have another way, and take it.
+        54 if is_zero_copy([b, c]) => Verdict::Done(-(libc::ENOPROTOOPT as isize)),
+        425 => Verdict::Done(-(libc::ENOSYS as isize)),
         // Syscall User Dispatch is taken.
         157 if a == super::PR_SET_SYSCALL_USER_DISPATCH => Verdict::Done(EINVAL),
         202 => futex(engine, slot),
@@ -67,14 +76,24 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
         273 => keep(engine, a, 24),
         334 => keep(engine, a, b.min(4096)),
         209 => {
-            // The kernel is done with the buffers when it says so elsewhere: pinned for good.
-            let mut for_good = Pins::NONE;
-            walk(&mut Claims::new(engine, &mut for_good), &slot.args, 2, Shape::Iocbs(1));
+            aio::submit(engine, slot);
+            slot.kind = Kind::Requests;
+            slot.finish = true;
             Verdict::Go(Way::Soon)
+        }
+        207 | 208 => {
+            slot.kind = Kind::Requests;
+            slot.finish = true;
+            Verdict::Go(Way::Waits)
         }
         278 => splice_memory(engine, slot),
         _ => Verdict::Go(Way::Soon),
     }
+}
+
+/// Whether setsockopt asks for sends without a copy.
+pub fn is_zero_copy([level, name]: [usize; 2]) -> bool {
+    (level as i32, name as i32) == (libc::SOL_SOCKET, libc::SO_ZEROCOPY)
 }
 
 fn keep(engine: &'static Engine, address: usize, len: usize) -> Verdict {
@@ -82,6 +101,30 @@ fn keep(engine: &'static Engine, address: usize, len: usize) -> Verdict {
         engine.pin(address, len, Access::Write, true);
     }
     Verdict::Go(Way::Soon)
+}
+
+/// The thread ends: the kernel goes through the robust mutexes that it holds. They stay in memory from
+/// now on, since nobody is told when the kernel is done.
+pub fn keep_robust_list(engine: &'static Engine) {
+    const MOST: usize = 2048;
+    let (mut head, mut len) = (0usize, 0usize);
+    // SAFETY: room for both answers.
+    let got = unsafe { sys::call(libc::SYS_get_robust_list, [0, &raw mut head as usize, &raw mut len as usize, 0, 0, 0]) };
+    let (Some(first), Some(offset)) = (word(engine, head), word(engine, head + 8)) else {
+        return;
+    };
+    let mut entry = first as usize & !1;
+    for _ in 0..MOST {
+        if got < 0 || entry == 0 || entry == head {
+            return;
+        }
+        for at in [entry, entry.wrapping_add(offset as usize)] {
+            if engine.is_ours(at) {
+                engine.pin(at, 8, Access::Write, true);
+            }
+        }
+        entry = word(engine, entry).unwrap_or(0) as usize & !1;
+    }
 }
 
 fn word(engine: &'static Engine, address: usize) -> Option<u64> {

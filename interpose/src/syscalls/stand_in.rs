@@ -44,16 +44,9 @@ impl Memory for List<'_> {
     }
 
     fn claim_text(&mut self, arg: u8, address: usize) {
-        let mut len = 0;
-        let mut chunk = [1u8; 256];
-        while len < LONGEST_TEXT && self.engine.is_ours(address + len) && !chunk.contains(&0) {
-            let n = chunk.len() - (address + len) % chunk.len();
-            if !chunk.get_mut(..n).is_some_and(|chunk| program::peek(self.engine, address + len, chunk)) {
-                break;
-            }
-            len += n;
+        if self.engine.is_ours(address) {
+            self.add(arg, address, text_len(self.engine, address), Access::Read);
         }
-        self.add(arg, address, len, Access::Read);
     }
 
     fn claim_rest(&mut self, _arg: u8, address: usize) {
@@ -63,6 +56,28 @@ impl Memory for List<'_> {
     fn peek(&mut self, address: usize, to: &mut [u8]) -> bool {
         program::peek(self.engine, address, to)
     }
+}
+
+/// Bytes of the string at `address`, with its end, or as far as it can be read.
+pub fn text_len(engine: &'static Engine, address: usize) -> usize {
+    const CHUNK: usize = 256;
+    let mut chunk = [0u8; CHUNK];
+    let mut len = 0;
+    while len < LONGEST_TEXT {
+        // Never across the border of a page.
+        let n = CHUNK - (address + len) % CHUNK;
+        let Some(text) = chunk.get_mut(..n) else {
+            break;
+        };
+        if !program::peek(engine, address + len, text) {
+            break;
+        }
+        if let Some(end) = text.iter().position(|byte| *byte == 0) {
+            return len + end + 1;
+        }
+        len += n;
+    }
+    len
 }
 
 /// Puts memory of ours in the place of all arguments that lie in ours. The slot holds no pins. False

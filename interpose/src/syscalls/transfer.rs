@@ -4,7 +4,7 @@
 use super::program::{self, Claims};
 use super::shapes::{each_buffer, Memory};
 use super::slots::{Kind, Slot};
-use super::stand_in;
+use super::{aio, messages, stand_in};
 use vmcore::engine::Engine;
 use vmcore::sys;
 use vmcore::trace::Access;
@@ -305,6 +305,10 @@ pub fn advance(engine: &'static Engine, slot: &mut Slot, result: isize) -> Optio
             touch(engine, slot.args[0]);
             return None;
         }
+        Kind::Requests => {
+            aio::returned(engine, slot, result);
+            return Some(result);
+        }
         Kind::Stand => return Some(stand_in::end(engine, slot, result)),
         Kind::Pieces | Kind::Bounce => {}
     }
@@ -325,7 +329,7 @@ pub fn advance(engine: &'static Engine, slot: &mut Slot, result: isize) -> Optio
             program::poke(engine, slot.args[1] + 40, &slot.scratch[5].to_ne_bytes());
             program::poke(engine, slot.args[1] + 48, &(slot.scratch[6] as u32).to_ne_bytes());
         }
-        return Some(result);
+        return Some(if slot.many.is_some() { messages::only(engine, slot, result) } else { result });
     }
     slot.done += got;
     if got < slot.piece || slot.done >= slot.total || slot.once {
