@@ -85,7 +85,7 @@ fn the_table_is_in_order_and_complete() {
     for call in table::CALLS {
         assert_eq!(table::find(call.number as usize).map(|found| found.name), Some(call.name));
         assert!(call.shapes.iter().all(|(arg, _)| *arg < 6), "{}", call.name);
-        assert!(call.shapes.windows(2).all(|pair| pair[0].0 < pair[1].0), "{}", call.name);
+        assert!(call.shapes.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{}", call.name);
     }
     // Never implemented, or gone: 134 uselib, 139 sysfs, 156 _sysctl, 174 … and the like.
     let gaps = (0..335).filter(|number| table::find(*number).is_none()).collect::<Vec<_>>();
