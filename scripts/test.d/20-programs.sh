@@ -75,7 +75,7 @@ if [ "$mode" != quick ]; then
     same -p "calls at the moment of arming" "${small[@]}" -- "$p/calls_arming" 2M
     same -p "calls that point further"  "${small[@]}" -- "$p/calls_rare" 2M
     same -p "calls about mappings"      "${small[@]}" -- "$p/calls_mappings" 2M
-    same -p "Rust collections"          "${small[@]}" -- "$p/rust_collections" 3000 2
+    same -p "Rust collections"          "${small[@]}" -- "$p/rust_collections" 6000 2
 fi
 
 # A quarter of a MiB: a few dozen frames.
