@@ -51,11 +51,13 @@ check() {
     local name=$1 log=$work/check.log
     shift
     wanted "$name" || return 0
-    if timeout -k 5 "${limit:-600}" "$@" >"$log" 2>&1 </dev/null; then
+    timeout -k 5 "${limit:-600}" "$@" >"$log" 2>&1 </dev/null
+    local status=$?
+    if [ "$status" -eq 0 ]; then
         ok "$name"
     else
         tail -n 12 "$log" >"$log.tail"
-        not_ok "$name" "status $?" "$log.tail"
+        not_ok "$name" "status $status" "$log.tail"
     fi
 }
 
