@@ -13,11 +13,6 @@ same -p                "system calls on files"      -- "$p/calls_io"
 same -p                "system calls of processes"  -- "$p/calls_process"
 same -p                "system calls that wait"     -- "$p/calls_sync"
 same -p                "calls about mappings"       -- "$p/calls_mappings"
-same -p                "calls about descriptors"    -- "$p/calls_descriptors"
-same -p                "calls about descriptors, few" VMALLOC_TRACE=/dev/null -- bash -c 'ulimit -n 40; exec "$@"' - "$p/calls_descriptors"
-same -p                "direct calls"               -- "$p/calls_direct" 12M 20
-same -p                "calls at the moment of arming" -- "$p/calls_arming" 12M 5
-same -p                "calls that point further"   -- "$p/calls_rare"
 same -n                "calls about mappings, nothing paged" VMALLOC_ARENA=64M -- "$p/calls_mappings" 0
 same -p                "signals"                    -- "$p/signals"
 same -p                "fork"                       -- "$p/fork_snapshot"
@@ -28,6 +23,11 @@ same                   "no leftovers of threads"    TEST_EXPECT_ZERO=1 -- "$p/le
 same -p                "shared region"              TEST_EXPECT_NULL=1 -- "$p/shared_region"
 same -p                "shadow model, 8 threads"    -- "$p/shadow_model" 8 20000 3
 if [ "$mode" != quick ]; then
+    same -p                "calls about descriptors"    -- "$p/calls_descriptors"
+    same -p                "calls about descriptors, few" VMALLOC_TRACE=/dev/null -- bash -c 'ulimit -n 40; exec "$@"' - "$p/calls_descriptors"
+    same -p                "direct calls"               -- "$p/calls_direct" 12M 20
+    same -p                "calls at the moment of arming" -- "$p/calls_arming" 12M 5
+    same -p                "calls that point further"   -- "$p/calls_rare"
     same -p               "several owners"             -- "$p/owners"
     same -p               "vector multiply, 2,000,000" -- "$p/vector_multiply" 2000000
     same -p -k 69054848   "row sums, 40 x 100000"      -- "$p/row_sums" 40 100000

@@ -3,7 +3,7 @@
 
 use super::{descriptors, direct_doors, mappings, special};
 use crate::malloc::set_errno;
-use crate::next;
+use crate::{engine, next};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -59,11 +59,11 @@ unsafe extern "C" fn slowly(number: usize, a: usize, b: usize, c: usize, d: usiz
     NEXT.store(next as *mut (), Ordering::Relaxed);
     match number {
         9..=11 | 25 | 28 | 149..=152 | 325 | 329 => mappings::door(number as i64, [a, b, c, d, e, f]),
-        425 => {
+        425 if engine::get().is_some() => {
             set_errno(libc::ENOSYS);
             -1
         }
-        54 if special::is_zero_copy([b, c]) => {
+        54 if refuses(b, c) => {
             set_errno(libc::ENOPROTOOPT);
             -1
         }
@@ -78,13 +78,18 @@ unsafe extern "C" fn slowly(number: usize, a: usize, b: usize, c: usize, d: usiz
     }
 }
 
+/// Whether setsockopt is refused.
+fn refuses(level: usize, name: usize) -> bool {
+    engine::get().is_some() && special::is_zero_copy([level, name])
+}
+
 /// See setsockopt(2): sending without a copy is refused, since our pages do not stay.
 ///
 /// # Safety
 /// As the original.
 #[no_mangle]
 pub unsafe extern "C" fn setsockopt(fd: c_int, level: c_int, name: c_int, value: usize, len: libc::socklen_t) -> c_int {
-    if special::is_zero_copy([level as usize, name as usize]) {
+    if refuses(level as usize, name as usize) {
         set_errno(libc::ENOPROTOOPT);
         return -1;
     }
