@@ -11,6 +11,7 @@ same -p -k -2061165088 "row sums, 50 x 100000"      -- "$p/row_sums" 50 100000
 same                   "malloc edges"               -- "$p/malloc_edges"
 same -p                "system calls on files"      -- "$p/calls_io"
 same -p                "system calls of processes"  -- "$p/calls_process"
+same -p                "streams"                    -- "$p/streams"
 same -p                "system calls that wait"     -- "$p/calls_sync"
 same -p                "calls about mappings"       -- "$p/calls_mappings"
 same -n                "calls about mappings, nothing paged" VMALLOC_ARENA=64M -- "$p/calls_mappings" 0
@@ -57,6 +58,7 @@ for policy in "${policies_here[@]}"; do
     same -p "C++ collections, $policy"       "${small[@]}" -- "$p/collections" 3000 2
 done
 small=(VMALLOC_ARENA=1M VMALLOC_SWAP=8M)
+same -p "streams"                   "${small[@]}" -- "$p/streams" 2M
 same -p "system calls on files"     "${small[@]}" -- "$p/calls_io" 2M
 same -p "fork"                      "${small[@]}" -- "$p/fork_snapshot" 1M 2M
 if [ "$mode" != quick ]; then

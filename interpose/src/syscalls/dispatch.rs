@@ -177,7 +177,9 @@ pub fn perform(engine: &'static Engine, number: usize, args: [usize; 6]) -> isiz
 /// Pins what the call will access, and decides how it is carried out.
 fn claim(engine: &'static Engine, slot: &mut Slot, shapes: &'static [(u8, Shape)], way: Way) -> core::result::Result<Way, isize> {
     let args = slot.args;
+    let plan = transfer::plan(slot.number);
     let mut claims = Claims::new(engine, &mut slot.pins);
+    claims.transfers = plan.is_some();
     for (arg, shape) in shapes {
         walk(&mut claims, &args, *arg, *shape);
     }
@@ -200,7 +202,7 @@ fn claim(engine: &'static Engine, slot: &mut Slot, shapes: &'static [(u8, Shape)
         }
     }
     let crowded = way == Way::Waits && engine.is_crowded();
-    let Some(plan) = transfer::plan(slot.number) else {
+    let Some(plan) = plan else {
         if slot.kind == Kind::Plain && (short || crowded) {
             slot.pins.release();
             if !stand_in::place_all(engine, slot, shapes) {
@@ -237,34 +239,14 @@ fn attempt(slot: &Slot) -> Option<isize> {
     if slot.kind != Kind::Plain || slot.pins.is_empty() {
         return None;
     }
-    const NOWAIT: usize = 8;
-    const DONTWAIT: usize = libc::MSG_DONTWAIT as usize;
-    const WAITALL: usize = libc::MSG_WAITALL as usize;
-    let mut args = slot.now;
-    let vector = [args[1], args[2]];
-    let number = match slot.now_number {
-        0 => {
-            args = [args[0], vector.as_ptr() as usize, 1, usize::MAX, usize::MAX, NOWAIT];
-            327
-        }
-        45 if args[3] & WAITALL == 0 => {
-            args[3] |= DONTWAIT;
-            45
-        }
-        47 if args[2] & WAITALL == 0 => {
-            args[2] |= DONTWAIT;
-            47
-        }
-        232 => {
-            args[3] = 0;
-            232
-        }
-        _ => return None,
-    };
-    // SAFETY: the program's own call, with the wish not to wait.
-    let result = unsafe { sys::call(number, args) };
+    if slot.now_number == 232 {
+        let [a, b, c, wait, e, f] = slot.now;
+        // SAFETY: the program's own call, with the wish not to wait.
+        let result = unsafe { sys::call(232, [a, b, c, 0, e, f]) };
+        return (result != 0 || wait == 0).then_some(result);
+    }
+    let result = transfer::without_waiting(slot)?;
     match slot.now_number {
-        232 => (result != 0 || slot.now[3] == 0).then_some(result),
         // Errors other than these are the program's; without support for the flag it is asked again.
         0 => (result >= 0).then_some(result),
         _ => (result != EAGAIN).then_some(result),

@@ -19,9 +19,13 @@ pub struct Claims<'a> {
     pub forced: bool,
     /// Bytes pinned.
     pub total: usize,
+    /// The call transfers what it is asked for, over the borders of blocks if need be: programs join
+    /// buffers that happen to be neighbours.
+    pub transfers: bool,
 }
 
-/// Ranges beyond this length are cut where their block ends: programs pass careless lengths.
+/// Ranges beyond this length are cut where their block ends, or where the blocks end: programs pass
+/// careless lengths.
 const CAREFUL: usize = 64 << 10;
 /// The longest string that the kernel takes.
 const LONGEST_TEXT: usize = 128 << 10;
@@ -29,7 +33,7 @@ const LONGEST_TEXT: usize = 128 << 10;
 impl<'a> Claims<'a> {
     /// Nothing claimed yet.
     pub fn new(engine: &'static Engine, pins: &'a mut Pins) -> Claims<'a> {
-        Claims { engine, pins, short: false, forced: false, total: 0 }
+        Claims { engine, pins, short: false, forced: false, total: 0, transfers: false }
     }
 
     /// Pins a range that is ours; how many bytes of it.
@@ -50,13 +54,19 @@ impl<'a> Claims<'a> {
 
 impl Memory for Claims<'_> {
     fn claim(&mut self, _arg: u8, address: usize, len: usize, access: Access) {
-        if len == 0 || !self.engine.is_ours(address) {
+        // A transfer that cannot be pinned whole goes another way, so the rest of it need not be pinned: each
+        // range gets a page at least, and a long vector would get all that there are.
+        if len == 0 || self.transfers && self.short || !self.engine.is_ours(address) {
             return;
         }
         let mut len = len;
         if len > CAREFUL {
             if let Some((_, end)) = self.engine.block_around(address) {
-                len = len.min((end - address).next_multiple_of(self.engine.page()));
+                let mut reach = (end - address).next_multiple_of(self.engine.page());
+                while self.transfers && reach < len && self.engine.is_block_page(address + reach) {
+                    reach += self.engine.page();
+                }
+                len = len.min(reach);
             }
         }
         self.short |= self.pin(address, len, access) < len;

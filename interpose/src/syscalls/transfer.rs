@@ -29,6 +29,7 @@ pub const LARGEST: usize = 64 << 20;
 /// The kernel transfers no more in one call.
 const MOST: usize = 0x7fff_f000;
 
+const WAITALL: usize = libc::MSG_WAITALL as usize;
 const EFAULT: isize = -(libc::EFAULT as isize);
 
 /// What a call transfers.
@@ -118,8 +119,11 @@ pub fn file(slot: &Slot) -> File {
 /// arranges pieces or a detour. The slot holds no pins. What to return when nothing can be done.
 pub fn arrange(engine: &'static Engine, slot: &mut Slot, plan: Plan, file: File, crowded: bool) -> Result<(), isize> {
     slot.finish = true;
+    // What is only looked at cannot be had in pieces.
+    let peeks = slot.number == 45 && slot.args[3] & libc::MSG_PEEK as usize != 0;
+    let file = if peeks { File::Message } else { file };
     // A stream gives what it has; a file what it is asked for, and both take all.
-    slot.once = plan.access == Access::Write && file == File::Stream;
+    slot.once = plan.access == Access::Write && file == File::Stream && !(slot.number == 45 && slot.args[3] & WAITALL != 0);
     match (plan.layout, file) {
         (Layout::Buffer, File::Stream) if crowded => {
             slot.kind = Kind::Bounce;
@@ -153,7 +157,7 @@ pub fn arrange(engine: &'static Engine, slot: &mut Slot, plan: Plan, file: File,
             }
             next_bounce(engine, slot, plan)
         }
-        (Layout::Message, _) => message(engine, slot, plan, file),
+        (Layout::Message, _) => message(engine, slot, plan),
     }
 }
 
@@ -259,7 +263,7 @@ fn next_bounce(engine: &'static Engine, slot: &mut Slot, plan: Plan) -> Result<(
 }
 
 /// A message whose buffers are too large: one buffer of ours, and a header of ours around it.
-fn message(engine: &'static Engine, slot: &mut Slot, plan: Plan, file: File) -> Result<(), isize> {
+fn message(engine: &'static Engine, slot: &mut Slot, plan: Plan) -> Result<(), isize> {
     let at = slot.args[1];
     let mut header = [0u8; 56];
     if !program::peek(engine, at, &mut header) {
@@ -275,7 +279,7 @@ fn message(engine: &'static Engine, slot: &mut Slot, plan: Plan, file: File) -> 
     slot.kind = Kind::Bounce;
     slot.once = true;
     slot.total = vector_total(engine, iov, iov_len);
-    let len = slot.total.min(if file == File::Stream { BOUNCE } else { LARGEST });
+    let len = slot.total.min(LARGEST);
     if !slot.borrow(len) {
         return Err(-(libc::ENOBUFS as isize));
     }
@@ -332,11 +336,62 @@ pub fn advance(engine: &'static Engine, slot: &mut Slot, result: isize) -> Optio
         return Some(if slot.many.is_some() { messages::only(engine, slot, result) } else { result });
     }
     slot.done += got;
-    if got < slot.piece || slot.done >= slot.total || slot.once {
+    if slot.once {
+        take_more(engine, slot, plan, got);
         return Some(slot.done as isize);
     }
-    let next = if slot.kind == Kind::Pieces { next_piece(engine, slot, plan) } else { next_bounce(engine, slot, plan) };
-    next.is_err().then_some(slot.done as isize)
+    if got < slot.piece || slot.done >= slot.total {
+        return Some(slot.done as isize);
+    }
+    next(engine, slot, plan).is_err().then_some(slot.done as isize)
+}
+
+fn next(engine: &'static Engine, slot: &mut Slot, plan: Plan) -> Result<(), isize> {
+    match slot.kind {
+        Kind::Pieces => next_piece(engine, slot, plan),
+        _ => next_bounce(engine, slot, plan),
+    }
+}
+
+/// A stream has filled a piece. What else it has at this moment belongs to the same call: who gets less than
+/// asked for may take it that nothing is left, and wait for an edge that has passed.
+fn take_more(engine: &'static Engine, slot: &mut Slot, plan: Plan, first: usize) {
+    let mut got = first;
+    while got == slot.piece && slot.done < slot.total && next(engine, slot, plan).is_ok() {
+        let Some(more) = without_waiting(slot).filter(|more| *more > 0) else {
+            return;
+        };
+        got = (more as usize).min(slot.piece);
+        if slot.kind == Kind::Bounce {
+            exchange(engine, slot, plan, got, true);
+        }
+        slot.done += got;
+    }
+}
+
+/// Makes the call that the slot is at, if it can be told not to wait.
+pub fn without_waiting(slot: &Slot) -> Option<isize> {
+    const NOWAIT: usize = 8;
+    const DONTWAIT: usize = libc::MSG_DONTWAIT as usize;
+    let mut args = slot.now;
+    let vector = [args[1], args[2]];
+    let number = match slot.now_number {
+        0 => {
+            args = [args[0], vector.as_ptr() as usize, 1, usize::MAX, usize::MAX, NOWAIT];
+            327
+        }
+        45 if args[3] & WAITALL == 0 => {
+            args[3] |= DONTWAIT;
+            45
+        }
+        47 if args[2] & WAITALL == 0 => {
+            args[2] |= DONTWAIT;
+            47
+        }
+        _ => return None,
+    };
+    // SAFETY: the program's own call, or a piece of it, with the wish not to wait.
+    Some(unsafe { sys::call(number, args) })
 }
 
 /// Makes the word at `address` resident.
