@@ -10,7 +10,7 @@ line "sort, by number" VMALLOC_ARENA=2M <<'END'
 under sort -k2,2n -k1,1 "$text"
 END
 
-line "sort, 4 threads, tiny arena" VMALLOC_ARENA=1M VMALLOC_SWAP=64M <<'END'
+line "sort, 4 threads" VMALLOC_ARENA=4M VMALLOC_SWAP=64M <<'END'
 under sort --parallel=4 -S 24M -k3 "$text"
 END
 
@@ -30,7 +30,7 @@ line "tac, from a pipe" VMALLOC_ARENA=256K VMALLOC_SWAP=64M <<'END'
 tr '\n' ' ' <"$text" | under tac -s xyz | sha256sum
 END
 
-line "shuf" VMALLOC_ARENA=2M VMALLOC_SWAP=64M <<'END'
+line "shuf" VMALLOC_ARENA=8M VMALLOC_SWAP=64M <<'END'
 under shuf --random-source="$text" "$text"
 END
 
@@ -49,7 +49,7 @@ line "gawk" needs:gawk=gawk <<'END'
 under gawk -f "$real/words.awk" "$text"
 END
 
-line "mawk" needs:mawk=mawk VMALLOC_ARENA=4M VMALLOC_SWAP=64M <<'END'
+line "mawk" needs:mawk=mawk VMALLOC_ARENA=8M VMALLOC_SWAP=64M <<'END'
 under mawk '{ n[$1]++; s[$3] = s[$3] $2 } END { for (w in n) print w, n[w], length(s[w]) }' "$text" | sort
 END
 

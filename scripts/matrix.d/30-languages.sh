@@ -31,14 +31,14 @@ line "python3: asyncio" needs:python3=python3 VMALLOC_ARENA=4M VMALLOC_SWAP=256M
 under "$python" "$real/streams.py"
 END
 
-line "python3: json, pickle, zlib, sqlite3" needs:python3=python3 VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'
+line "python3: json, pickle, zlib, sqlite3" needs:python3=python3 VMALLOC_ARENA=8M VMALLOC_SWAP=256M <<'END'
 under "$python" "$real/formats.py"
 END
 
 line "ruby" needs:ruby=ruby VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'
 under ruby -e '
     h = Hash.new { |hash, key| hash[key] = [] }
-    File.foreach(ARGV[0]).first(80000).each { |l| a, b, c, d = l.split; h[a] << b.to_i; h[c] << d.to_i }
+    File.foreach(ARGV[0]).first(40000).each { |l| a, b, c, d = l.split; h[a] << b.to_i; h[c] << d.to_i }
     puts h.size, h.values.flatten.sum
     readers = (1..8).map { |i| IO.popen("-") { |io| io ? io.read : (puts h.keys.sort.each_slice(i).map(&:first).join.sum; nil) } }
     puts readers
@@ -48,16 +48,15 @@ under ruby -e '
 ' "$text"
 END
 
-line "lua" needs:lua5.4=lua5.4 VMALLOC_ARENA=2M VMALLOC_SWAP=128M <<'END'
-under lua5.4 -e '
+line "lua" needs:lua5.4=lua5.4 VMALLOC_ARENA=8M VMALLOC_SWAP=128M <<'END'
+cat >script.lua <<'IN'
     local count, lists = {}, {}
     for l in io.lines(arg[1]) do
         local a, b, c, d = l:match("(%S+) (%S+) (%S+) (%S+)")
         count[a] = (count[a] or 0) + 1
         lists[c] = lists[c] or {}
         table.insert(lists[c], b)
-        if count[a] > 200 then break end
-        if a == "zz" then collectgarbage() end
+        if count[a] > 20 then break end
     end
     local keys = {}
     for k, v in pairs(lists) do keys[#keys + 1] = k; table.sort(v) end
@@ -65,10 +64,11 @@ under lua5.4 -e '
     local sum = 0
     for i, k in ipairs(keys) do sum = (sum * 31 + #table.concat(lists[k], ",") + (count[k] or 0)) % 1000000007 end
     print(#keys, sum)
-' x "$text" </dev/null
+IN
+under lua5.4 script.lua "$text"
 END
 
-line "php" needs:php=php-cli VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'
+line "php" needs:php=php-cli VMALLOC_ARENA=16M VMALLOC_SWAP=256M <<'END'
 export USE_ZEND_ALLOC=0
 under php -n -d memory_limit=-1 -r '
     $h = [];
@@ -91,7 +91,7 @@ under javac -J-Xmx128m Words.java
 under java -Xmx64m -Xshare:off Words "$text"
 END
 
-line "java, C2 only, 8 threads, G1" needs:javac=default-jdk-headless VMALLOC_ARENA=4M VMALLOC_SWAP=512M <<'END'
+line "java, C2 only, 8 threads, G1" needs:javac=default-jdk-headless VMALLOC_ARENA=12M VMALLOC_SWAP=512M <<'END'
 javac -d . "$real/Words.java"
 under java -Xmx96m -XX:+UseG1GC -XX:ParallelGCThreads=4 -XX:-TieredCompilation -XX:CompileThreshold=100 Words "$text"
 END

@@ -1,9 +1,9 @@
-# git, on a repository of 4,000 commits that is made for it; and make, compilers and linkers.
+# git, on a repository of 2,500 commits that is made for it; and make, compilers and linkers.
 
 group development
 
 line "git fast-import, fsck, log" needs:git=git VMALLOC_ARENA=1M VMALLOC_SWAP=128M <<'END'
-"$python" "$real/history.py" 4000 >history
+"$python" "$real/history.py" 2500 >history
 under git init -q -b main repository
 cd repository
 under git fast-import --quiet <../history
@@ -14,7 +14,7 @@ under git log -p -n 300 --patience | sha256sum
 END
 
 line "git gc, repack, clone, verify-pack" needs:git=git VMALLOC_ARENA=2M VMALLOC_SWAP=256M <<'END'
-"$python" "$real/history.py" 4000 | { git init -q -b main repository; cd repository; git fast-import --quiet; }
+"$python" "$real/history.py" 2500 | { git init -q -b main repository; cd repository; git fast-import --quiet; }
 cd repository
 git config pack.threads 2
 git config gc.auto 0
@@ -25,7 +25,7 @@ under git cat-file --batch-check --batch-all-objects | sha256sum
 under git clone -q --no-local . ../copy
 under git -C ../copy fsck --full
 under git -C ../copy rev-list --objects --all | sort | sha256sum
-under git -C ../copy checkout -q HEAD~2000
+under git -C ../copy checkout -q HEAD~1500
 under git -C ../copy status --short | wc -l
 END
 
@@ -54,7 +54,7 @@ ls "$sources"/*.c | while read -r file; do
 done
 END
 
-line "g++ -O2" needs:g++=g++ VMALLOC_ARENA=1M VMALLOC_SWAP=1G <<'END'
+line "g++ -O2" needs:g++=g++ VMALLOC_ARENA=2M VMALLOC_SWAP=1G <<'END'
 cp "$sources/collections.cpp" .
 under g++ -O2 -pthread collections.cpp -o collections && sha256sum collections && ./collections
 cat >templates.cpp <<'IN'

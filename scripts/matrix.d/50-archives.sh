@@ -3,13 +3,13 @@
 group archives
 
 line "tar" needs:tar=tar VMALLOC_ARENA=192K VMALLOC_SWAP=64M few:"a small heap" <<'END'
-under tar --sort=name --mtime=@0 --owner=0 --group=0 -cf headers.tar -C /usr/include . && sha256sum headers.tar
-mkdir to && under tar -xf headers.tar -C to && diff -r /usr/include to && echo same
+under tar --sort=name --mtime=@0 --owner=0 --group=0 -cf headers.tar -C /usr/include linux && sha256sum headers.tar
+mkdir to && under tar -xf headers.tar -C to && diff -r /usr/include/linux to/linux && echo same
 END
 
-line "tar --listed-incremental" needs:tar=tar VMALLOC_ARENA=512K VMALLOC_SWAP=64M <<'END'
+line "tar --listed-incremental" needs:tar=tar VMALLOC_ARENA=256K VMALLOC_SWAP=64M <<'END'
 mkdir many
-(cd many && seq -f "d%02g" 60 | xargs mkdir && for d in d*; do (cd $d && seq -f "a-file-with-a-long-name-%06g" 300 | xargs touch -d 2024-01-01); done)
+(cd many && seq -f "d%02g" 40 | xargs mkdir && for d in d*; do (cd $d && seq -f "a-file-with-a-long-name-%06g" 200 | xargs touch -d 2024-01-01); done)
 under tar --sort=name -czf many.tgz --listed-incremental=state many && under tar -tzf many.tgz | sha256sum
 END
 
@@ -19,7 +19,7 @@ wait
 END
 
 line "bzip2" needs:bzip2=bzip2 VMALLOC_ARENA=3M VMALLOC_SWAP=64M <<'END'
-head -40000 "$text" >part
+head -12000 "$text" >part
 under bzip2 -9 -c part | sha256sum
 under bzip2 -k part && under bzip2 -dc part.bz2 | sha256sum
 END
@@ -29,8 +29,9 @@ under xz -1 -T1 -c "$text" | sha256sum
 END
 
 line "xz -9" needs:xz=xz-utils VMALLOC_ARENA=64M VMALLOC_SWAP=1G <<'END'
-under xz -9 -T1 -c "$text" >text.xz && sha256sum text.xz
-under xz -dc text.xz | cmp - "$text" && echo same
+head -c 3000000 "$text" >text
+under xz -9 -T1 -c text >text.xz && sha256sum text.xz
+under xz -dc text.xz | cmp - text && echo same
 END
 
 line "xz -6, 4 threads" needs:xz=xz-utils VMALLOC_ARENA=64M VMALLOC_SWAP=1G <<'END'

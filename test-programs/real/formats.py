@@ -13,15 +13,15 @@ import sqlite3
 import tempfile
 import zlib
 
-rows = [{"id": n, "name": f"name {n * 7919 % 100003}", "list": [n, n * 2.5, None, True], "nested": {"x": "y" * (n % 40)}} for n in range(25000)]
+rows = [{"id": n, "name": f"name {n * 7919 % 100003}", "list": [n, n * 2.5, None, True], "nested": {"x": "y" * (n % 40)}} for n in range(15000)]
 text = json.dumps(rows)
 print("json", len(text), json.loads(text) == rows, json.loads(json.dumps(rows, indent=1)) == rows)
 for protocol in (0, 2, 5):
     pickled = pickle.dumps(rows, protocol)
     print("pickle", protocol, len(pickled), pickle.loads(pickled) == rows)
 data = text.encode()
-for name, module in (("zlib", zlib), ("bz2", bz2), ("lzma", lzma)):
-    packed = module.compress(data)
+for name, module, level in (("zlib", zlib, {"level": 6}), ("bz2", bz2, {"compresslevel": 2}), ("lzma", lzma, {"preset": 0})):
+    packed = module.compress(data, **level)
     print(name, hashlib.sha256(packed).hexdigest(), module.decompress(packed) == data)
 
 database = sqlite3.connect(":memory:")
@@ -42,6 +42,6 @@ with tempfile.TemporaryFile() as file:
     file.seek(0)
     print("readinto", io.BufferedReader(io.FileIO(file.fileno(), closefd=False), 1 << 20).readinto(bytearray(len(data))))
 print("re", len(re.findall(r'"name": "(name \d+)"', text)), len(re.sub(r"\d+", "#", text)))
-decimal.getcontext().prec = 3000
+decimal.getcontext().prec = 500
 print("decimal", hashlib.sha256(str(decimal.Decimal(2).sqrt() * decimal.Decimal(3).ln()).encode()).hexdigest())
 print("int", hashlib.sha256(str(pow(7, 4000)).encode()).hexdigest(), (1 << 2000000) % 1000003)
