@@ -10,11 +10,7 @@ row="%-34s %8s %8s %9s %9s %9s %5s  %s\n"
 prepare_matrix() {
     [ "$mode" = list ] && return 0
     mkdir -p "$kept"
-    if [ "$mode" = docs ]; then
-        table=$work/table
-        : >"$table"
-        return 0
-    fi
+    [ "$mode" = docs ] && return 0
     if [ -z "$library" ]; then
         library=$target/release/libvmalloc.so
         cargo build -q --release --workspace || return 1
@@ -104,7 +100,7 @@ line() {
     slug=$(echo "$current $name" | tr -cs 'a-zA-Z0-9\n' _)
     case $mode in
         list) printf '%s: %s  %s\n' "$current" "$name" "${settings[*]}"; return ;;
-        docs) table_row "$name" "$few" "${settings[@]}"; return ;;
+        docs) table_row "$name" "$few"; return ;;
     esac
     if ! installed "${needs[@]}"; then
         skip "$name" "needs the Debian packages ${missing[*]}: scripts/matrix --install"

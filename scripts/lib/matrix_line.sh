@@ -16,3 +16,4 @@ until_works() {
     done
 }
 
+# END OF THE BEGINNING
