@@ -1,8 +1,8 @@
-# The real programs that do not take long; scripts/real-programs runs them all.
+# The lines of the matrix that do not take long; scripts/matrix runs them all.
 
 group "real programs"
 if [ "$mode" = full ]; then
-    for name in sort gawk python3 perl sqlite3 "xz -1" bc stress-ng make; do
-        check "$name" scripts/real-programs "$name"
+    for name in "text: gawk" "languages: perl" "dicts and strings" "sqlite3, in memory" "archives: xz -1" "text: bc" "stress-ng --malloc" "make -j2"; do
+        check "$name" scripts/matrix --library "$library" "$name"
     done
 fi
