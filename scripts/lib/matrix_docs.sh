@@ -22,7 +22,8 @@ table_row() {
     fi
     command=$(sed "1,/^# END OF THE BEGINNING/d" "$work/line.sh" | first_command)
     if [ -s "$kept/$slug/result" ]; then
-        IFS=$'\t' read -r verdict settings native here faults swap_ins evictions processes _ <"$kept/$slug/result"
+        # Not by tabs, of which two would count as one.
+        IFS=$'\037' read -r verdict settings native here faults swap_ins evictions processes _ < <(tr '\t' '\037' <"$kept/$slug/result")
     else
         verdict="not run" settings="" native="" here="" faults="" swap_ins="" evictions="" processes=""
     fi
