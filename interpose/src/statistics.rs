@@ -93,18 +93,38 @@ pub fn bytes_in_use() -> usize {
 
 /// The process ends: writes what was asked for, once.
 pub fn finish() {
+    // A child that shares our memory ends for itself alone.
+    if !thread::is_guest() && !WRITTEN.swap(true, Ordering::AcqRel) {
+        write();
+    }
+}
+
+/// Writes what was asked for, as it stands; it may be written again.
+pub fn write() {
     let (Some(engine), Some(config)) = (engine::get(), engine::config()) else {
         return;
     };
-    if WRITTEN.swap(true, Ordering::AcqRel) {
-        return;
-    }
     engine.trace.flush();
     crate::syscalls::refused::tell();
     match config.stats {
         Some(b"-") => print_table(),
         Some(_) => write_file(engine, config),
         None => {}
+    }
+}
+
+/// The process is about to execute another program, by the call `number`: there will be no later moment
+/// to write, unless it fails. A program that cannot be executed is not even tried, as far as we can see:
+/// those who search a path try many.
+pub fn before_exec(number: usize, args: &[usize; 6]) {
+    if engine::config().is_none_or(|config| config.stats.is_none() && config.trace.is_none()) || thread::is_guest() {
+        return;
+    }
+    let [dir, path] = if number == libc::SYS_execve as usize { [libc::AT_FDCWD as usize, args[0]] } else { [args[0], args[1]] };
+    // SAFETY: the kernel checks the path, which is pinned or absent: then it is not there for us.
+    let known = unsafe { vmcore::sys::call(libc::SYS_faccessat, [dir, path, libc::X_OK as usize, 0, 0, 0]) };
+    if known == 0 || number != libc::SYS_execve as usize {
+        write();
     }
 }
 

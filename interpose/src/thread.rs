@@ -6,7 +6,7 @@
 //! record lies the thread's alternate signal stack: the program's own stacks may lie in paged memory.
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU8, Ordering};
 use vmcore::lock::Lock;
 use vmcore::region::Region;
 use vmcore::stats::{Counter, Counters};
@@ -39,6 +39,10 @@ pub struct Thread {
     pub reported: Cell<i64>,
     /// Rounds of thread-specific destructors that this thread has seen.
     pub farewells: Cell<u32>,
+    /// Nobody will say when this thread ends: whoever needs a record looks whether it is still there.
+    pub unannounced: AtomicBool,
+    /// The creator has not yet seen that this thread was born; the record is not to be used again.
+    pub awaited: AtomicBool,
     next: AtomicPtr<Thread>,
 }
 
@@ -91,6 +95,47 @@ fn set_current(record: *const Thread) {
             options(nostack, preserves_flags)
         );
     }
+}
+
+/// Threads may have a record without finding it in their thread-local storage, which another thread
+/// uses as well.
+static SHARED_STORAGE: AtomicBool = AtomicBool::new(false);
+
+/// The record of the running thread, in a handler: also of a thread that shares another's thread-local
+/// storage. A child that borrows its parent's record (vfork) gets that.
+pub fn running() -> Option<&'static Thread> {
+    let own = current();
+    if !SHARED_STORAGE.load(Ordering::Relaxed) {
+        return own;
+    }
+    let tid = sys::id();
+    if own.is_some_and(|own| own.tid.load(Ordering::Relaxed) == tid) {
+        return own;
+    }
+    all().find(|record| record.tid.load(Ordering::Relaxed) == tid).or(own)
+}
+
+/// Whether the running child borrows the record of its parent, which sleeps in vfork.
+pub fn is_borrowed(record: &Thread) -> bool {
+    record.tid.load(Ordering::Relaxed) != sys::id()
+}
+
+/// The number of the process that the records belong to.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// The process that the records belong to: not that of a child which shares our memory.
+pub fn process() -> u32 {
+    PROCESS.load(Ordering::Relaxed)
+}
+
+/// Whether the running process shares the memory of the one that the records belong to.
+pub fn is_guest() -> bool {
+    process() != sys::process_id()
+}
+
+/// Whether no other thread has a record.
+pub fn is_alone() -> bool {
+    all().count() <= 1
 }
 
 /// The records of all threads that run, in no order.
@@ -150,11 +195,25 @@ pub fn enter() -> Option<&'static Thread> {
     if let Some(thread) = current() {
         return Some(thread);
     }
+    if process() == 0 {
+        PROCESS.store(sys::process_id(), Ordering::Relaxed);
+    }
+    let record = reserve()?;
+    begin(record, true);
+    Some(record)
+}
+
+/// What a record says of its thread before the thread exists.
+const UNBORN: u32 = u32::MAX;
+
+/// A record for a thread that will begin, with a number; `None` when there is no memory for it.
+pub fn reserve() -> Option<&'static Thread> {
     let mut entered = ENTRANCE.hold();
     let mut at = REGISTRY.load(Ordering::Acquire);
     // SAFETY: records live for ever.
     while let Some(record) = unsafe { at.as_ref() } {
-        if record.tid.load(Ordering::Acquire) == 0 {
+        // Acquire: pairs with `give_back`, and with the creator that has seen the last birth.
+        if record.tid.load(Ordering::Acquire) == 0 && !record.awaited.load(Ordering::Acquire) {
             break;
         }
         at = record.next.load(Ordering::Acquire);
@@ -173,10 +232,32 @@ pub fn enter() -> Option<&'static Thread> {
     *entered += 1;
     record.farewells.set(0);
     record.reported.set(0);
-    record.tid.store(sys::id(), Ordering::Release);
-    drop(entered);
-    set_current(record);
+    record.unannounced.store(false, Ordering::Relaxed);
+    record.tid.store(UNBORN, Ordering::Release);
     Some(record)
+}
+
+/// The running thread is that of `record` from now on; it finds it in its thread-local storage if that
+/// is its own.
+pub fn begin(record: &'static Thread, own_storage: bool) {
+    record.tid.store(sys::id(), Ordering::Release);
+    if own_storage {
+        set_current(record);
+    } else {
+        SHARED_STORAGE.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The record is free for another thread.
+pub fn give_back(record: &Thread) {
+    record.awaited.store(false, Ordering::Relaxed);
+    // Release: pairs with `reserve` of the next user.
+    record.tid.store(0, Ordering::Release);
+}
+
+/// The running thread's storage is new, and its record the old one.
+pub fn keep_current(record: &'static Thread) {
+    set_current(record);
 }
 
 /// What threads have for a record after they left: libc still frees, and may even allocate.
@@ -191,19 +272,19 @@ pub fn leave(thread: &'static Thread) {
         }
     }
     set_current(GONE.load(Ordering::Acquire));
-    // Release: pairs with `enter` of the next user.
-    thread.tid.store(0, Ordering::Release);
+    give_back(thread);
 }
 
-/// In a child process: the calling thread is the only one left.
+/// In a child process: the calling thread, whose record is `own`, is the only one left.
 ///
 /// # Safety
-/// Called in a child before any other thread exists.
-pub unsafe fn survive_fork() {
+/// Called in a child before any other thread exists, by the copy of the thread that forked.
+pub unsafe fn survive_fork(own: Option<&Thread>) {
     // SAFETY: the caller's promise.
     unsafe { ENTRANCE.reset() };
-    let own = current();
+    PROCESS.store(sys::process_id(), Ordering::Relaxed);
     for record in all() {
+        record.awaited.store(false, Ordering::Relaxed);
         if own.is_some_and(|own| core::ptr::eq(own, record)) {
             record.tid.store(sys::id(), Ordering::Relaxed);
         } else {

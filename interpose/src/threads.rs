@@ -21,15 +21,49 @@ pub fn enter() -> Option<&'static thread::Thread> {
     if aside::is_on() {
         return None;
     }
+    bury_dead();
     let entered = thread::enter()?;
     signals::enter_thread(entered);
     syscalls::enter_thread(entered);
+    count();
+    arrange_farewell(entered);
+    Some(entered)
+}
+
+/// One thread more.
+pub fn count() {
     if let Some(engine) = engine::get() {
         engine.gauges.threads.fetch_add(1, Ordering::Relaxed);
     }
     statistics::count_thread();
-    arrange_farewell(entered);
-    Some(entered)
+}
+
+/// Threads whose end nobody announces.
+static UNANNOUNCED: AtomicU32 = AtomicU32::new(0);
+
+/// Nobody will say when the thread of `record` ends.
+pub fn note_unannounced(record: &thread::Thread) {
+    record.unannounced.store(true, Ordering::Relaxed);
+    UNANNOUNCED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Takes leave of threads that have ended without a word: those that a bare clone made, and libc's own.
+pub fn bury_dead() {
+    if UNANNOUNCED.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    for record in thread::all().filter(|record| record.unannounced.load(Ordering::Relaxed)) {
+        let tid = record.tid.load(Ordering::Relaxed);
+        // SAFETY: no pointers; signal 0 only asks.
+        let is_there = unsafe { vmcore::sys::call(libc::SYS_tkill, [tid as usize, 0, 0, 0, 0, 0]) == 0 };
+        // AcqRel: one of those who look takes the record.
+        if !is_there && record.unannounced.swap(false, Ordering::AcqRel) {
+            UNANNOUNCED.fetch_sub(1, Ordering::Relaxed);
+            account(record);
+            syscalls::forget_thread(record);
+            thread::give_back(record);
+        }
+    }
 }
 
 fn arrange_farewell(entered: &'static thread::Thread) {
@@ -66,8 +100,17 @@ unsafe extern "C" fn farewell(record: *mut c_void) {
 }
 
 fn leave(thread: &'static thread::Thread) {
+    if account(thread) {
+        syscalls::leave_thread(thread);
+        signals::leave_thread(thread);
+        thread::leave(thread);
+    }
+}
+
+/// What a thread leaves behind goes where it belongs: its blocks stay, its counts are added up.
+fn account(thread: &'static thread::Thread) -> bool {
     let Some(engine) = engine::get() else {
-        return;
+        return false;
     };
     // SAFETY: regions live for ever.
     if let Some(region) = unsafe { thread.region.load(Ordering::Relaxed).as_ref() } {
@@ -77,9 +120,7 @@ fn leave(thread: &'static thread::Thread) {
     thread.report_bytes();
     engine.counters.absorb(&thread.counters);
     engine.gauges.threads.fetch_sub(1, Ordering::Relaxed);
-    syscalls::leave_thread(thread);
-    signals::leave_thread(thread);
-    thread::leave(thread);
+    true
 }
 
 type Start = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
@@ -88,13 +129,27 @@ type Start = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
 struct Errand {
     start: Start,
     argument: *mut c_void,
+    /// What the creator has blocked of our signals, which the kernel does not know.
+    blocked: u64,
 }
 
 unsafe extern "C" fn begin(errand: *mut c_void) -> *mut c_void {
-    enter();
     let errand = errand.cast::<Errand>();
+    let born = thread::current();
+    if let Some(record) = born {
+        // It was guarded from its first instruction, and libc has restored its mask. Only now is there a
+        // thread of libc's that can have a destructor.
+        if record.unannounced.swap(false, Ordering::Relaxed) {
+            UNANNOUNCED.fetch_sub(1, Ordering::Relaxed);
+        }
+        arrange_farewell(record);
+    }
+    let entered = born.or_else(enter);
     // SAFETY: made by `pthread_create` for this thread alone.
-    let Errand { start, argument } = unsafe { errand.read() };
+    let Errand { start, argument, blocked } = unsafe { errand.read() };
+    if let Some(record) = entered.filter(|_| born.is_none()) {
+        signals::masks::set_ours(&record.signals, blocked);
+    }
     let _ = blocks::free(errand as usize);
     // SAFETY: the program's own function and argument.
     unsafe { start(argument) }
@@ -120,8 +175,9 @@ pub unsafe extern "C" fn pthread_create(
     let Some(errand) = errand.map(|block| block.cast::<Errand>()) else {
         return libc::EAGAIN;
     };
+    let blocked = thread::current().map_or(0, |thread| thread.signals.blocked.get());
     // SAFETY: a fresh block of that size.
-    unsafe { errand.write(Errand { start, argument }) };
+    unsafe { errand.write(Errand { start, argument, blocked }) };
     keep_stack(attributes);
     // SAFETY: the caller's arguments, and ours.
     let result = unsafe { create(thread, attributes, begin, errand.as_ptr().cast()) };

@@ -13,9 +13,8 @@ use crate::thread;
 use core::ffi::c_int;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::Ordering;
 use vmcore::lock::{Guard, Lock};
-use vmcore::sys::thread::{self as sys, SignalSet};
+use vmcore::sys::thread::SignalSet;
 use vmcore::sys::{Errno, Result};
 
 const SIGNALS: usize = 64;
@@ -125,11 +124,6 @@ fn seen(now: &Action, meant: &Action, entry: usize) -> Action {
     }
 }
 
-/// A child that shares our memory (vfork) but not our actions: the records are its parent's.
-fn borrowed() -> bool {
-    thread::current().is_some_and(|thread| thread.tid.load(Ordering::Relaxed) != sys::id())
-}
-
 /// rt_sigaction(2). A handler is taken on trust, as by the kernel.
 pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
     let record = record(signal)?;
@@ -144,7 +138,7 @@ pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
     let mut meant = hold(record);
     let now = match &new {
         None => kernel::action(signal)?,
-        Some(new) if new.calls() && !borrowed() => {
+        Some(new) if new.calls() && !thread::is_guest() => {
             // SAFETY: our entry calls the program's handler.
             let now = unsafe { kernel::set_action(signal, Some(&in_kernel(new)))? };
             let old = seen(&now, &meant, deliver::entry());
@@ -163,7 +157,7 @@ pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
 fn change_claimed(signal: c_int, record: &'static Lock<Action>, new: Option<&Action>) -> Action {
     let mut meant = hold(record);
     let old = *meant;
-    let Some(new) = new.filter(|_| !borrowed()) else {
+    let Some(new) = new.filter(|_| !thread::is_guest()) else {
         return old;
     };
     *meant = *new;
@@ -203,6 +197,21 @@ pub fn take(signal: c_int) -> Action {
         }
     }
     action
+}
+
+/// For the length of an exec the kernel has SIG_IGN where our handler stands; returns ours. No other
+/// thread may run: a fault would kill.
+pub fn lend_ignored(signal: c_int) -> Option<Action> {
+    let own = kernel::action(signal).ok()?;
+    // SAFETY: no handler.
+    let done = unsafe { kernel::set_action(signal, Some(&Action { handler: libc::SIG_IGN, ..Action::DEFAULT })) };
+    done.ok().map(|_| own)
+}
+
+/// Our handler again, after [`lend_ignored`].
+pub fn take_back(signal: c_int, own: &Action) {
+    // SAFETY: our own handler.
+    let _ = unsafe { kernel::set_action(signal, Some(own)) };
 }
 
 /// The handler that our entry stands for. The caller has every signal blocked.

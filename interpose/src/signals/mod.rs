@@ -51,6 +51,36 @@ pub struct ThreadState {
     pub last_fault: Cell<((usize, u64), u32)>,
 }
 
+/// What a child that borrows its parent's record may change, and the parent finds again.
+#[derive(Clone, Copy, Default)]
+pub struct Saved {
+    blocked: u64,
+    temporary: masks::Temporary,
+    alternate: stack::Alternate,
+}
+
+impl ThreadState {
+    /// What a borrower may change.
+    pub fn saved(&self) -> Saved {
+        Saved { blocked: self.blocked.get(), temporary: self.temporary.get(), alternate: self.alternate.get() }
+    }
+
+    /// As it was.
+    pub fn put_back(&self, saved: &Saved) {
+        self.temporary.set(saved.temporary);
+        self.alternate.set(saved.alternate);
+        masks::set_ours(self, saved.blocked);
+    }
+
+    /// A new thread has its creator's mask, and nothing else.
+    pub fn inherit(&self, creator: &ThreadState) {
+        self.blocked.set(creator.blocked.get());
+        self.temporary.set(masks::Temporary::default());
+        self.alternate.set(stack::Alternate::default());
+        self.pending.iter().for_each(|pending| pending.set([0; 16]));
+    }
+}
+
 static READY: AtomicBool = AtomicBool::new(false);
 
 /// Whether the handlers are installed. Until then every door does the native thing.
@@ -95,7 +125,7 @@ pub fn leave_thread(thread: &'static Thread) {
 /// In a child process: locks that another thread of the parent held are free.
 pub fn survive_fork() {
     actions::survive_fork();
-    if let Some(thread) = crate::thread::current() {
+    if let Some(thread) = crate::thread::running() {
         // A child starts without pending signals.
         thread.signals.pending.iter().for_each(|pending| pending.set([0; 16]));
     }

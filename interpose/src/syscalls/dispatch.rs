@@ -90,8 +90,11 @@ unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context
         return;
     }
     let mut context = Context(context.cast());
+    if context.rip() == gadget::behind_birth_door() {
+        return super::births::born(&mut context);
+    }
     let number = context.rax() as u32 as usize;
-    let guarded = thread::current().zip(crate::engine::get());
+    let guarded = thread::running().zip(crate::engine::get());
     let Some((thread, engine)) = guarded else {
         // A thread that has left, or is none of ours: as if there were no guard.
         // SAFETY: the program's own call.
@@ -269,7 +272,7 @@ fn leave(engine: &'static Engine, context: &mut Context, slot: &mut Slot) {
 }
 
 /// Writes the gadget's words to the program's stack; the fault handler brings the page if it is absent.
-pub fn write_frame(_engine: &'static Engine, frame: usize, go_on: usize, link: usize) {
+fn write_frame(_engine: &'static Engine, frame: usize, go_on: usize, link: usize) {
     // SAFETY: below the red zone of the stack, where the kernel itself would put a signal's frame.
     unsafe {
         (frame as *mut usize).write_volatile(go_on);
@@ -296,10 +299,4 @@ fn finish(engine: &'static Engine, context: &mut Context) {
             context.set_args(slot.now);
         }
     }
-}
-
-/// For the calls that make children: as [`leave`], to another gadget.
-pub fn leave_for(engine: &'static Engine, context: &mut Context, slot: &mut Slot, gadget: usize) {
-    leave(engine, context, slot);
-    context.set_rip(gadget);
 }

@@ -12,8 +12,6 @@
 //!
 //! A call that has to be finished goes through the door: a `syscall` outside of our text, which traps.
 
-use crate::thread::Thread;
-use core::mem::offset_of;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use vmcore::sys::memory::{self, Protection};
 
@@ -54,50 +52,63 @@ core::arch::global_asm!(
     ".cfi_endproc",
     ".size vmalloc_resume, . - vmalloc_resume",
 
-    // A child with a stack of its own: the word below its top says where it begins.
+    // A call that makes a child which shares our memory; r9: its `Birth`. Nothing is written to a stack,
+    // which the two may share. The child first gets its alternate stack and dispatch.
     ".balign 16",
-    ".hidden vmalloc_resume_clone",
-    ".globl vmalloc_resume_clone",
-    ".type vmalloc_resume_clone, @function",
-    "vmalloc_resume_clone:",
+    ".globl vmalloc_resume_birth",
+    ".hidden vmalloc_resume_birth",
+    ".type vmalloc_resume_birth, @function",
+    "vmalloc_resume_birth:",
     "syscall",
     "mov rcx, rax",
     "jrcxz 3f",
-    "jmp vmalloc_resumed",
+    "mov r10, rax",
+    "4:",
+    "mov eax, 39",
+    "jmp qword ptr [rip + {birth_door}]",
     "3:",
-    "mov rcx, qword ptr [rsp - 8]",
-    "jmp rcx",
-    ".size vmalloc_resume_clone, . - vmalloc_resume_clone",
-
-    // A child on its parent's stack: the thread's record says where both go on.
-    ".balign 16",
-    ".hidden vmalloc_resume_vfork",
-    ".globl vmalloc_resume_vfork",
-    ".type vmalloc_resume_vfork, @function",
-    "vmalloc_resume_vfork:",
+    "lea rdi, [r9 + {alternate}]",
+    "xor esi, esi",
+    "mov eax, 131", // sigaltstack
     "syscall",
-    "mov rcx, qword ptr [rip + vmalloc_self@GOTTPOFF]",
-    "mov rcx, qword ptr fs:[rcx]",
-    "mov rcx, qword ptr [rcx + {vfork}]",
-    "jmp rcx",
-    ".size vmalloc_resume_vfork, . - vmalloc_resume_vfork",
+    "mov edi, 59", // prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, …)
+    "mov esi, 1",
+    "mov rdx, qword ptr [rip + {text}]",
+    "mov r10, qword ptr [rip + {text_len}]",
+    "mov r8, qword ptr [r9 + {selector}]",
+    "mov eax, 157",
+    "syscall",
+    "xor r10d, r10d",
+    "jmp 4b",
+    ".size vmalloc_resume_birth, . - vmalloc_resume_birth",
     frame = const FRAME,
     result = const super::slots::RESULT,
     door = sym DOOR,
-    vfork = const offset_of!(Thread, guard) + super::VFORK_RETURN,
+    birth_door = sym BIRTH_DOOR,
+    alternate = const super::births::ALTERNATE,
+    selector = const super::births::SELECTOR,
+    text = sym TEXT,
+    text_len = sym TEXT_LEN,
 );
 
 unsafe extern "C" {
     fn vmalloc_resume();
-    fn vmalloc_resume_clone();
-    fn vmalloc_resume_vfork();
+    /// Goes on there with r9 a birth, and the number and arguments of its call.
+    pub fn vmalloc_resume_birth();
     fn vmalloc_untrapped();
 }
 
 /// Where the door is; 0 if there is none.
 static DOOR: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes the door: `syscall; jmp vmalloc_untrapped` on a page of its own.
+/// Where the door for births is: behind the other one.
+static BIRTH_DOOR: AtomicUsize = AtomicUsize::new(0);
+/// Our own text, where calls pass.
+static TEXT: AtomicUsize = AtomicUsize::new(0);
+static TEXT_LEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes the door: `syscall; jmp vmalloc_untrapped` on a page of its own; and that for births, `syscall; ud2`:
+/// only guarded threads come there.
 pub fn build_door() -> vmcore::sys::Result<()> {
     let at = memory::reserve(4096, Protection::ReadWrite)?;
     let code = [0x0f, 0x05, 0xff, 0x25, 0, 0, 0, 0];
@@ -107,10 +118,16 @@ pub fn build_door() -> vmcore::sys::Result<()> {
         core::ptr::copy_nonoverlapping(code.as_ptr(), at as *mut u8, 8);
         core::ptr::copy_nonoverlapping(target.as_ptr(), (at + 8) as *mut u8, 8);
         let execute = (libc::PROT_READ | libc::PROT_EXEC) as usize;
+        core::ptr::copy_nonoverlapping([0x0f, 0x05, 0x0f, 0x0b].as_ptr(), (at + 16) as *mut u8, 4);
         vmcore::sys::check(vmcore::sys::call(libc::SYS_mprotect, [at, 4096, execute, 0, 0, 0]))?;
     }
     // Relaxed: written once at start-up, before any call can trap.
     DOOR.store(at, Ordering::Relaxed);
+    BIRTH_DOOR.store(at + 16, Ordering::Relaxed);
+    if let Some((start, len)) = super::own_text() {
+        TEXT.store(start, Ordering::Relaxed);
+        TEXT_LEN.store(len, Ordering::Relaxed);
+    }
     Ok(())
 }
 
@@ -124,12 +141,12 @@ pub fn resume() -> usize {
     vmalloc_resume as *const () as usize
 }
 
-/// The same for a call whose child has a stack of its own.
-pub fn resume_clone() -> usize {
-    vmalloc_resume_clone as *const () as usize
+/// Where a trap at the door for births says it happened.
+pub fn behind_birth_door() -> usize {
+    BIRTH_DOOR.load(Ordering::Relaxed).wrapping_add(2)
 }
 
-/// The same for a call whose child shares the stack.
-pub fn resume_vfork() -> usize {
-    vmalloc_resume_vfork as *const () as usize
+/// The same for a call that makes a child which shares our memory.
+pub fn resume_birth() -> usize {
+    vmalloc_resume_birth as *const () as usize
 }

@@ -8,7 +8,8 @@
 //! - `table`, `shapes`, `ioctls`: what each call accesses. Pure.
 //! - `program`, `slots`: pins, and looks into program memory; what is kept during a call.
 //! - `dispatch`: the trap; `special`: calls about signals, threads and futexes; `transfer`, `stand_in`,
-//!   `messages`: what cannot be pinned; `children`: clone and its family; `gadget`: where the program is resumed.
+//!   `messages`: what cannot be pinned; `children`, `births`: clone and its family, exec; `gadget`: where the
+//!   program is resumed.
 //! - `descriptors`: close, dup2 and the like on descriptors of ours.
 //! - `direct`, `direct_doors`: calls that are frequent, made without a trap; `number_door`: syscall(2).
 //! - `aio`: requests that the kernel works on after the call.
@@ -19,6 +20,7 @@
 
 mod aio;
 mod arming;
+mod births;
 mod children;
 mod descriptors;
 mod direct;
@@ -38,21 +40,24 @@ mod stand_in;
 mod table;
 mod transfer;
 
+use crate::signals::OURS;
 use crate::thread::{self, Thread};
-use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use slots::Slots;
+use vmcore::sys::thread::SignalSet;
 use vmcore::sys::{self, memory};
 
 pub use arming::arm;
+pub use births::before_vfork;
+pub use gadget::vmalloc_resume_birth;
 
 /// What the guard keeps for a thread. All zero: a thread that has not entered.
 #[derive(Default)]
 pub struct ThreadState {
     /// Calls under way; made when the thread enters, kept with the record.
     slots: AtomicPtr<Slots>,
-    /// Where the program goes on after a vfork: parent and child read it.
-    vfork_return: AtomicUsize,
+    /// Children that are being born.
+    births: births::Births,
     /// Calls that were under way when the guard was armed: their pins, until the next trap.
     in_flight: AtomicPtr<slots::Slot>,
     /// The pins of direct calls.
@@ -66,8 +71,6 @@ pub struct ThreadState {
     /// Whether dispatch is on.
     dispatched: AtomicBool,
 }
-
-const VFORK_RETURN: usize = offset_of!(ThreadState, vfork_return);
 
 /// Whether every thread is guarded.
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -137,21 +140,31 @@ fn dispatch_on(thread: &Thread) -> bool {
     unsafe { sys::call(libc::SYS_prctl, args) == 0 }
 }
 
-/// The thread asks for dispatch of its system calls, which pass as long as the guard is not armed.
-pub fn enter_thread(thread: &'static Thread) {
+/// The slots of a thread that is about to begin; false if there is no memory for them.
+fn prepare_thread(thread: &Thread) -> bool {
     let guard = &thread.guard;
     if guard.slots.load(Ordering::Acquire).is_null() {
         let Ok(at) = memory::reserve(slots::BYTES, memory::Protection::ReadWrite) else {
-            REFUSED.store(true, Ordering::Relaxed);
-            return;
+            return false;
         };
         guard.slots.store(at as *mut Slots, Ordering::Release);
+    }
+    guard.asked.store(false, Ordering::Relaxed);
+    guard.guarded.store(false, Ordering::Relaxed);
+    guard.control_block.store(0, Ordering::Relaxed);
+    true
+}
+
+/// The thread asks for dispatch of its system calls, which pass as long as the guard is not armed.
+pub fn enter_thread(thread: &'static Thread) {
+    let guard = &thread.guard;
+    if !prepare_thread(thread) {
+        REFUSED.store(true, Ordering::Relaxed);
+        return;
     }
     let control_block: usize;
     // SAFETY: the x86-64 ABI: the word at fs:0 is its own address.
     unsafe { core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) control_block, options(readonly, nostack)) };
-    guard.asked.store(false, Ordering::Relaxed);
-    guard.guarded.store(false, Ordering::Relaxed);
     guard.control_block.store(control_block, Ordering::Release);
     thread.selector.store(0, Ordering::SeqCst);
     if REFUSED.load(Ordering::Relaxed) || !dispatch_on(thread) {
@@ -184,24 +197,74 @@ pub fn leave_thread(thread: &'static Thread) {
     }
 }
 
-/// Lets the running thread's system calls pass; whether they were trapped.
-pub fn pause() -> bool {
-    thread::current().is_some_and(|thread| thread.selector.swap(0, Ordering::SeqCst) != 0)
-}
-
-/// Traps them again if they were.
-pub fn resume(trapped: bool) {
-    if let Some(thread) = thread::current().filter(|_| trapped) {
-        thread.selector.store(1, Ordering::SeqCst);
+/// What a thread that has ended leaves of calls under way.
+pub fn forget_thread(thread: &'static Thread) {
+    thread.selector.store(0, Ordering::SeqCst);
+    thread.guard.dispatched.store(false, Ordering::SeqCst);
+    thread.guard.land(usize::MAX);
+    if let Some(slots) = thread.guard.slots() {
+        slots.clear();
+    }
+    if let Some(engine) = crate::engine::get() {
+        thread.guard.holds.clear(engine);
     }
 }
 
-/// In a child process: dispatch is not inherited, and the pins of the parent are not ours.
-pub fn survive_fork() {
-    let Some(thread) = thread::current() else {
+/// The thread's calls are trapped although the guard may not be armed; what its selector was.
+fn trap_from_now(thread: &'static Thread) -> u8 {
+    // A trap while SIGSYS is blocked kills; the program may have blocked it by a call of its own.
+    if let Ok(old) = crate::signals::kernel::change_mask(libc::SIG_UNBLOCK, Some(SignalSet(OURS))) {
+        if old.0 & OURS != 0 {
+            thread.signals.blocked.set(thread.signals.blocked.get() | old.0 & OURS);
+        }
+    }
+    thread.selector.swap(1, Ordering::SeqCst)
+}
+
+/// The selector is again what it was, unless the guard has been armed meanwhile.
+fn trap_no_longer(thread: &Thread, was: u8) {
+    if was == 0 && !ARMED.load(Ordering::SeqCst) {
+        thread.selector.store(0, Ordering::SeqCst);
+        // SeqCst: as in `enter_thread`.
+        if ARMED.load(Ordering::SeqCst) {
+            arming::guard_self(thread);
+        }
+    }
+}
+
+/// As long as this lives, the running thread's calls are trapped: those that libc makes for a door which
+/// makes children, so that the children are guarded, or get their copy, at the very call.
+pub struct Trapping(Option<(&'static Thread, u8)>);
+
+impl Trapping {
+    /// From now on.
+    pub fn begin() -> Trapping {
+        let thread = thread::current().filter(|thread| thread.guard.dispatched.load(Ordering::Relaxed));
+        Trapping(thread.map(|thread| (thread, trap_from_now(thread))))
+    }
+}
+
+impl Drop for Trapping {
+    fn drop(&mut self) {
+        if let Some((thread, was)) = self.0 {
+            trap_no_longer(thread, was);
+        }
+    }
+}
+
+/// Whether the running thread's calls are trapped now.
+pub fn is_trapping() -> bool {
+    // Relaxed: the thread's own calls.
+    thread::current().is_some_and(|thread| thread.selector.load(Ordering::Relaxed) != 0)
+}
+
+/// In a child process, whose only thread is `own`: dispatch is not inherited, and the pins of the parent
+/// are not ours.
+pub fn survive_fork(own: Option<&'static Thread>) {
+    let Some(thread) = own else {
         return;
     };
-    thread.selector.store(0, Ordering::SeqCst);
+    let was = thread.selector.swap(0, Ordering::SeqCst);
     thread.guard.in_flight.store(core::ptr::null_mut(), Ordering::Relaxed);
     if let Some(slots) = thread.guard.slots() {
         slots.forget();
@@ -209,4 +272,7 @@ pub fn survive_fork() {
     thread.guard.holds.forget();
     aio::forget();
     enter_thread(thread);
+    if was != 0 && thread.guard.dispatched.load(Ordering::Relaxed) {
+        thread.selector.store(1, Ordering::SeqCst);
+    }
 }

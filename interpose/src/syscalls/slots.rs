@@ -245,6 +245,17 @@ impl Slots {
         self.0.iter_mut().filter(|slot| slot.key != 0).for_each(Slot::end);
     }
 
+    /// Which are in use: one bit each.
+    pub fn in_use(&self) -> u32 {
+        (0..).zip(&self.0).filter(|(_, slot)| slot.key != 0).fold(0, |bits, (i, _): (u32, _)| bits | 1 << i)
+    }
+
+    /// Ends those that are not in `bits`.
+    pub fn end_all_but(&mut self, bits: u32) {
+        let others = (0..).zip(&mut self.0).filter(|(i, slot): &(u32, _)| slot.key != 0 && bits & 1 << i == 0);
+        others.for_each(|(_, slot)| slot.end());
+    }
+
     /// Forgets all, in a child that has no pins.
     pub fn forget(&mut self) {
         self.0.iter_mut().for_each(|slot| slot.key = 0);

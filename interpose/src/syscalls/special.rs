@@ -49,6 +49,7 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
         270 => mask_pair(engine, slot, f),
         131 => Verdict::Done(alternate_stack(engine, context, [a, b])),
         56 | 57 | 58 | 435 => children::begin(thread, engine, context, slot),
+        59 | 322 => children::execute(thread, context, slot),
         60 => {
             if let Some(slots) = thread.guard.slots() {
                 slots.clear();
