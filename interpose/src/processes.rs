@@ -9,7 +9,7 @@
 use crate::{engine, next, signals, statistics, syscalls, thread};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_long, c_void};
 use vmcore::engine::Engine;
 use vmcore::fork::Snapshot;
 use vmcore::lock::Lock;
@@ -185,6 +185,43 @@ trapping!(/// See posix_spawn(3).
     posix_spawnp, c"posix_spawnp",
     (pid: *mut libc::pid_t, file: *const c_char, actions: *const libc::posix_spawn_file_actions_t,
      attributes: *const libc::posix_spawnattr_t, argv: Texts, envp: Texts) -> c_int, libc::ENOSYS);
+trapping!(/// See clone(2).
+    clone, c"clone",
+    (start: *mut c_void, stack: *mut c_void, flags: c_int, argument: *mut c_void, parent_tid: *mut c_void,
+     block: *mut c_void, child_tid: *mut c_void) -> c_int, -1);
+trapping!(/// See clone(2).
+    __clone, c"__clone",
+    (start: *mut c_void, stack: *mut c_void, flags: c_int, argument: *mut c_void, parent_tid: *mut c_void,
+     block: *mut c_void, child_tid: *mut c_void) -> c_int, -1);
+/// See syscall(2). Only the calls that make children need our attention.
+///
+/// # Safety
+/// As the original.
+#[no_mangle]
+pub unsafe extern "C" fn syscall(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long {
+    type Syscall = unsafe extern "C" fn(c_long, usize, usize, usize, usize, usize, usize) -> c_long;
+    let Some(next) = next!(c"syscall", Syscall) else {
+        return -1;
+    };
+    let makes_child = matches!(number, libc::SYS_fork | libc::SYS_clone | libc::SYS_clone3);
+    let _trapping = makes_child.then(syscalls::Trapping::begin);
+    // SAFETY: the caller's arguments.
+    unsafe { next(number, a, b, c, d, e, f) }
+}
+
+// What is blocked of our signals goes along, and statistics are written while there is somebody to do it.
+trapping!(/// See execve(2).
+    execve, c"execve", (path: *const c_char, argv: Texts, envp: Texts) -> c_int, -1);
+trapping!(/// See exec(3).
+    execv, c"execv", (path: *const c_char, argv: Texts) -> c_int, -1);
+trapping!(/// See exec(3).
+    execvp, c"execvp", (file: *const c_char, argv: Texts) -> c_int, -1);
+trapping!(/// See exec(3).
+    execvpe, c"execvpe", (file: *const c_char, argv: Texts, envp: Texts) -> c_int, -1);
+trapping!(/// See fexecve(3).
+    fexecve, c"fexecve", (fd: c_int, argv: Texts, envp: Texts) -> c_int, -1);
+trapping!(/// See execveat(2).
+    execveat, c"execveat", (dir: c_int, path: *const c_char, argv: Texts, envp: Texts, flags: c_int) -> c_int, -1);
 // The threads that libc makes for these must be guarded from their first instruction, and so must those
 // that such threads make.
 trapping!(/// See timer_create(2).

@@ -101,6 +101,11 @@ fn set_current(record: *const Thread) {
 /// uses as well.
 static SHARED_STORAGE: AtomicBool = AtomicBool::new(false);
 
+/// A thread may have no storage of its own.
+pub fn storage_is_shared() {
+    SHARED_STORAGE.store(true, Ordering::Relaxed);
+}
+
 /// The record of the running thread, in a handler: also of a thread that shares another's thread-local
 /// storage. A child that borrows its parent's record (vfork) gets that.
 pub fn running() -> Option<&'static Thread> {

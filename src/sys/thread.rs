@@ -1,7 +1,7 @@
 //! Threads: futexes, signal masks, barriers.
 
 use super::{syscall, Result};
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// A set of signals as the kernel keeps it: bit `n - 1` is signal `n`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +41,7 @@ pub fn set_signal_mask(set: SignalSet) -> SignalSet {
 
 /// Sleeps while `*word == expected`, at most `limit` if given.
 pub fn futex_wait(word: &AtomicU32, expected: u32, limit: Option<&libc::timespec>) {
+    waiting();
     let limit = limit.map_or(core::ptr::null(), core::ptr::from_ref);
     let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: the word lives as long as the reference, and so does the time.
@@ -63,14 +64,33 @@ pub fn stack_pointer() -> usize {
     pointer
 }
 
+/// Called by whoever waits in our own code, with the address of a `fn()`; 0 for none.
+static WHILE_WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// From now on `hook` is called by every thread that waits in our own code.
+pub fn while_waiting(hook: fn()) {
+    // Relaxed: the hook is code, which was always there.
+    WHILE_WAITING.store(hook as usize, Ordering::Relaxed);
+}
+
+fn waiting() {
+    let hook = WHILE_WAITING.load(Ordering::Relaxed);
+    if hook != 0 {
+        // SAFETY: stored by `while_waiting`.
+        unsafe { core::mem::transmute::<usize, fn()>(hook)() }
+    }
+}
+
 /// Lets another thread run.
 pub fn yield_now() {
+    waiting();
     // SAFETY: no arguments.
     let _ = unsafe { syscall!(libc::SYS_sched_yield) };
 }
 
 /// Sleeps for a millisecond.
 pub fn nap() {
+    waiting();
     let time = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
     // SAFETY: the time lives through the call.
     let _ = unsafe { syscall!(libc::SYS_nanosleep, &raw const time, 0) };

@@ -113,7 +113,7 @@ pub unsafe fn perform(action: &Action, info: &Info, context: &mut Context) {
     let sp = context.registers[register::RSP] as usize;
     // A fault inside one of our own handlers leaves no room below its stack pointer.
     let fits = |thread: &&Thread| is_own_stack(thread, &raw const here as usize) && !is_own_stack(thread, sp);
-    let Some(thread) = thread::current().filter(fits) else {
+    let Some(thread) = thread::running().filter(fits) else {
         // SAFETY: the caller's promise.
         return unsafe { call_in_place(action, info, context) };
     };
@@ -234,7 +234,7 @@ unsafe fn call_in_place(action: &Action, info: &Info, context: &mut Context) {
 /// # Safety
 /// `context` is in a frame of [`build`].
 unsafe extern "C" fn returning(context: *mut Context) -> *mut Context {
-    let Some(thread) = thread::current() else {
+    let Some(thread) = thread::running() else {
         return context;
     };
     let state = &thread.signals;

@@ -44,7 +44,7 @@ unsafe extern "C" fn on_fault(_signal: c_int, info: *mut libc::siginfo_t, contex
 const MOST_EQUAL: u32 = 1000;
 
 fn is_futile(address: usize, context: &Context) -> bool {
-    let Some(thread) = thread::current() else {
+    let Some(thread) = thread::running() else {
         return false;
     };
     let fault = (address, context.registers[register::RIP]);
@@ -76,7 +76,7 @@ unsafe fn forward_words(info: &Info, context: &mut Context) {
         // SAFETY: the caller's promise.
         return unsafe { force(info, context, repeats) };
     }
-    let thread = thread::current();
+    let thread = thread::running();
     let sp = context.registers[register::RSP] as usize;
     if let Some(thread) = thread.filter(|thread| deliver::is_own_stack(thread, sp)) {
         return put_off(thread, info, context);
@@ -130,7 +130,7 @@ fn reminder() -> Info {
 /// As [`forward`].
 unsafe fn force(info: &Info, context: &mut Context, repeats: bool) {
     let signal = kernel::number(info);
-    let blocked = match thread::current() {
+    let blocked = match thread::running() {
         Some(thread) => masks::interrupted(&thread.signals, context),
         None => context.mask,
     };
@@ -147,6 +147,10 @@ unsafe fn force(info: &Info, context: &mut Context, repeats: bool) {
 /// the core shows what the program did and the parent sees of what it died.
 fn die(info: &Info, context: &mut Context, repeats: bool) {
     let signal = kernel::number(info);
+    if !crate::syscalls::is_own_code(context.registers[register::RIP] as usize) {
+        // Not if it is our own failure: a lock may be held.
+        crate::statistics::finish();
+    }
     actions::reset(signal);
     context.mask = context.mask.without(signal);
     if !repeats {

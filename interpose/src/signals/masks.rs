@@ -121,6 +121,19 @@ pub fn take_kept(state: &ThreadState, set: SignalSet) -> Option<Info> {
     state.pending.iter().find(wanted).map(|pending| pending.replace([0; 16]))
 }
 
+/// A call begins that waits under `mask`: a kept SIGSEGV that this lets in must end it. The kernel gets
+/// the signal, and blocks it until the call lets it in; true if so, and then SIGSEGV is still to be
+/// unblocked after the call. Nothing absent may be touched meanwhile.
+pub fn hand_to_kernel(state: &ThreadState, mask: SignalSet) -> bool {
+    let segv = SignalSet::EMPTY.with(libc::SIGSEGV);
+    let kept = if mask.has(libc::SIGSEGV) { None } else { take_kept(state, segv) };
+    if let Some(info) = &kept {
+        let _ = kernel::change_mask(libc::SIG_BLOCK, Some(segv));
+        kernel::send_again(info);
+    }
+    kept.is_some()
+}
+
 /// Forgets a kept signal: the program ignores it now.
 pub fn forget(state: &ThreadState, signal: c_int) {
     if let Some(pending) = place(state, signal) {

@@ -25,7 +25,11 @@ unsafe fn under<T>(mask: *const libc::sigset_t, wait: impl FnOnce(*const libc::s
     if let Some(state) = state {
         state.temporary.set(Temporary::new(set));
     }
+    let held = state.is_some_and(|state| masks::hand_to_kernel(state, set));
     let result = wait(&raw const given);
+    if held {
+        let _ = kernel::change_mask(libc::SIG_UNBLOCK, Some(SignalSet(super::OURS)));
+    }
     if let Some(state) = state {
         state.temporary.set(Temporary::default());
     }

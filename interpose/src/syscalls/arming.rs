@@ -9,7 +9,7 @@
 use super::program::Claims;
 use super::shapes::{walk, Shape};
 use super::slots::Slot;
-use super::{direct, own_text, refused, special, table, ARMED, REFUSED};
+use super::{direct, own_text, refused, special, strangers, table, ARMED, REFUSED};
 use crate::signals::frame::Context;
 use crate::signals::{kernel, OURS};
 use crate::thread::{self, Thread};
@@ -41,7 +41,7 @@ pub fn arm() {
     for signal in (1..=64).filter(|signal| OURS & 1 << (signal - 1) == 0) {
         clear_mask(signal);
     }
-    let own = thread::current();
+    let own = thread::running();
     for thread in thread::all() {
         let block = thread.guard.control_block.load(Ordering::Acquire);
         if engine.is_ours(block) {
@@ -50,6 +50,7 @@ pub fn arm() {
         }
     }
     guard_others(engine, own);
+    strangers::invite();
     if let Some(own) = own.filter(|own| own.guard.dispatched.load(Ordering::Relaxed)) {
         guard_self(own);
     }
@@ -85,12 +86,27 @@ fn clear_mask(signal: i32) {
     }
 }
 
+/// Called by a thread that waits in our own code, with signals blocked until it goes back to the program:
+/// from then on its calls may be trapped.
+pub fn answer_waiting() {
+    // SeqCst: as in `enter_thread`.
+    if !ARMED.load(Ordering::SeqCst) {
+        return;
+    }
+    let unguarded = |thread: &&Thread| {
+        thread.selector.load(Ordering::Relaxed) == 0 && thread.guard.dispatched.load(Ordering::Relaxed) && !thread.has_left()
+    };
+    if let Some(thread) = thread::running().filter(unguarded) {
+        guard_self(thread);
+    }
+}
+
 /// SIGSYS that is no trap: if the arming thread asks whether we are in user mode, we are. False if
 /// nobody asks.
 pub fn answer(context: &mut Context) -> bool {
     let asked = |thread: &&Thread| thread.guard.asked.swap(false, Ordering::AcqRel);
-    let Some(thread) = thread::current().filter(asked) else {
-        return false;
+    let Some(thread) = thread::running().filter(asked) else {
+        return strangers::enter();
     };
     direct::restart(context);
     if thread.guard.dispatched.load(Ordering::Relaxed) {
@@ -168,7 +184,7 @@ fn ask(thread: &Thread, tid: u32) {
     if thread.guard.asked.swap(true, Ordering::Release) {
         return;
     }
-    let args = [threads::process_id() as usize, tid as usize, libc::SIGSYS as usize, 0, 0, 0];
+    let args = [thread::process() as usize, tid as usize, libc::SIGSYS as usize, 0, 0, 0];
     // SAFETY: no pointers; our handler is in place.
     let sent = unsafe { sys::call(libc::SYS_tgkill, args) == 0 };
     thread.guard.asked.fetch_and(sent, Ordering::Relaxed);
@@ -221,9 +237,10 @@ fn pin_call(engine: &'static Engine, thread: &'static Thread, tid: u32) -> bool 
 
 /// Reads a small file of a thread.
 fn read(tid: u32, name: &str, buffer: &mut [u8]) -> Option<usize> {
-    let mut path = Path { bytes: [0; 64], len: 0 };
-    write!(path, "/proc/self/task/{tid}/{name}").ok()?;
-    let path = CStr::from_bytes_until_nul(&path.bytes).ok()?;
+    let mut path = Path::new();
+    // By its number: we may be a child that shares its parent's memory.
+    write!(path, "/proc/{}/task/{tid}/{name}", thread::process()).ok()?;
+    let path = path.text()?;
     let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
     // SAFETY: the path is a C string.
     let fd = unsafe { sys::call(libc::SYS_openat, [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags, 0, 0, 0]) };
@@ -238,9 +255,22 @@ fn read(tid: u32, name: &str, buffer: &mut [u8]) -> Option<usize> {
     Some(len)
 }
 
-struct Path {
+/// A short path, made without allocating.
+pub struct Path {
     bytes: [u8; 64],
     len: usize,
+}
+
+impl Path {
+    /// Empty.
+    pub const fn new() -> Path {
+        Path { bytes: [0; 64], len: 0 }
+    }
+
+    /// As a C string.
+    pub fn text(&self) -> Option<&CStr> {
+        CStr::from_bytes_until_nul(&self.bytes).ok()
+    }
 }
 
 impl Write for Path {
@@ -259,7 +289,7 @@ impl Write for Path {
 
 fn exists(tid: u32) -> bool {
     // SAFETY: no pointers; signal 0 only asks.
-    unsafe { sys::call(libc::SYS_tgkill, [threads::process_id() as usize, tid as usize, 0, 0, 0, 0]) == 0 }
+    unsafe { sys::call(libc::SYS_tgkill, [thread::process() as usize, tid as usize, 0, 0, 0, 0]) == 0 }
 }
 
 /// `running`, or `number args… stack counter`, or `-1 stack counter` outside of a call.

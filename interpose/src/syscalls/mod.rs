@@ -37,6 +37,7 @@ mod shapes;
 mod slots;
 mod special;
 mod stand_in;
+mod strangers;
 mod table;
 mod transfer;
 
@@ -111,6 +112,7 @@ pub fn install() {
     if gadget::build_door().is_err() || dispatch::install().is_err() {
         REFUSED.store(true, Ordering::Relaxed);
     }
+    vmcore::sys::thread::while_waiting(arming::answer_waiting);
 }
 
 /// The executable part of this library: from where, and how long.
@@ -129,6 +131,11 @@ fn own_text() -> Option<(usize, usize)> {
             .find(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0)
             .map(|header| (base + header.p_vaddr as usize, header.p_memsz as usize))
     }
+}
+
+/// Whether the instruction at `address` is this library's.
+pub fn is_own_code(address: usize) -> bool {
+    own_text().is_some_and(|(start, len)| address.wrapping_sub(start) < len)
 }
 
 fn dispatch_on(thread: &Thread) -> bool {
