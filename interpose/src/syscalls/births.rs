@@ -92,7 +92,13 @@ pub enum Child {
 
 /// A birth by the thread's own call from `go_on`, with these arguments; `None` if there is no memory for
 /// it. `own_storage`: the child has thread-local storage of its own.
-pub fn prepare(thread: &'static Thread, child: Child, own_storage: bool, go_on: usize, args: [usize; 6]) -> Option<&'static Birth> {
+pub fn prepare(
+    thread: &'static Thread,
+    child: Child,
+    own_storage: bool,
+    go_on: usize,
+    args: [usize; 6],
+) -> Option<&'static Birth> {
     let birth = match child {
         Child::Beside => {
             threads::bury_dead();
