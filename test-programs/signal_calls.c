@@ -118,7 +118,7 @@ static void old_calls(void)
     count = 0, raise(SIGUSR1), raise(SIGUSR2);
     printf(" %d", count);
     printf(" %x", (unsigned)sigsetmask(0));
-    printf(" %d %x\n", count, (unsigned)siggetmask());
+    printf(" %d %x\n", count, (unsigned)sigblock(0));
     printf("sigset: %d", sigset(SIGUSR1, SIG_HOLD) == plain);
     printf(" %d", sigset(SIGUSR1, plain) == SIG_HOLD);
     printf(" %d", sigignore(SIGUSR2));
@@ -436,6 +436,10 @@ static void executes(const char *self)
                 signal(SIGSEGV, SIG_IGN), page_out(churn);
             execl("/nonexistent", "x", (char *)NULL);
             char *arguments[] = {(char *)self, "report", NULL};
+            if (variant == 1)
+                execl(self, self, "report", "2", "3", "4", "5", "6", "7", (char *)NULL);
+            if (variant == 3)
+                execle(self, self, "report", "2", "3", "4", "5", "6", (char *)NULL, environ);
             execv(self, arguments);
             _exit(1);
         }

@@ -9,6 +9,7 @@ mod aside;
 mod assignment;
 mod blocks;
 mod engine;
+mod execs;
 mod malloc;
 mod misuse;
 mod next;

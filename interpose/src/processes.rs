@@ -1,4 +1,4 @@
-//! Processes: fork with a copy for the child, the doors of libc that make children, exec, and the end.
+//! Processes: fork with a copy for the child, the doors of libc that make children, and the end.
 //!
 //! libc touches the heap between a fork's system call and the handlers of pthread_atfork (it resets the
 //! locks of all streams), so the copy must be the child's from the call itself. The doors here have
@@ -209,19 +209,6 @@ pub unsafe extern "C" fn syscall(number: c_long, a: usize, b: usize, c: usize, d
     unsafe { next(number, a, b, c, d, e, f) }
 }
 
-// What is blocked of our signals goes along, and statistics are written while there is somebody to do it.
-trapping!(/// See execve(2).
-    execve, c"execve", (path: *const c_char, argv: Texts, envp: Texts) -> c_int, -1);
-trapping!(/// See exec(3).
-    execv, c"execv", (path: *const c_char, argv: Texts) -> c_int, -1);
-trapping!(/// See exec(3).
-    execvp, c"execvp", (file: *const c_char, argv: Texts) -> c_int, -1);
-trapping!(/// See exec(3).
-    execvpe, c"execvpe", (file: *const c_char, argv: Texts, envp: Texts) -> c_int, -1);
-trapping!(/// See fexecve(3).
-    fexecve, c"fexecve", (fd: c_int, argv: Texts, envp: Texts) -> c_int, -1);
-trapping!(/// See execveat(2).
-    execveat, c"execveat", (dir: c_int, path: *const c_char, argv: Texts, envp: Texts, flags: c_int) -> c_int, -1);
 // The threads that libc makes for these must be guarded from their first instruction, and so must those
 // that such threads make.
 trapping!(/// See timer_create(2).

@@ -20,6 +20,10 @@ same -p                "fork"                       -- "$p/fork_snapshot"
 same                   "fork while threads start"   -- "$p/fork_starting"
 mkdir -p "$work/swap"
 same -p                "the swap directory moved away" VMALLOC_SWAP_DIR="$work/swap" VMALLOC_ARENA=2M -- "$p/moved_away" "$work/swap"
+same -p                "signal calls"               -- "$p/signal_calls"
+same -p                "children of every make"     -- "$p/children"
+same -p                "life of threads"            -- "$p/thread_life"
+same -p                "everything at once"         VMALLOC_ARENA=2M VMALLOC_HEAP=64M -- "$p/everything"
 same                   "no leftovers of threads"    TEST_EXPECT_ZERO=1 -- "$p/leftovers"
 same -p                "shared region"              TEST_EXPECT_NULL=1 -- "$p/shared_region"
 same -p                "shadow model, 8 threads"    -- "$p/shadow_model" 8 20000 3
@@ -68,6 +72,10 @@ if [ "$mode" != quick ]; then
     same -p "malloc edges"              "${small[@]}" VMALLOC_HEAP=64M -- "$p/malloc_edges"
     same -p "threads"                   "${small[@]}" -- "$p/many_threads" 500 20 128K
     same -p "signals"                   "${small[@]}" -- "$p/signals" 2M 1M
+    same -p "signal calls"              "${small[@]}" -- "$p/signal_calls" 2M 1M
+    same -p "children of every make"    "${small[@]}" VMALLOC_SWAP=24M -- "$p/children" 2M 1M
+    same -p "life of threads"           "${small[@]}" VMALLOC_SWAP=24M -- "$p/thread_life" 4M 1M
+    same -p "many forks"                "${small[@]}" -- "$p/many_forks" 1000
     same -p "stacks"                    "${small[@]}" -- "$p/stacks" 2M threads coroutines
     same -p "shared region"             "${small[@]}" TEST_EXPECT_NULL=1 -- "$p/shared_region" 2M
     same -p "system calls of processes" "${small[@]}" -- "$p/calls_process" 2M

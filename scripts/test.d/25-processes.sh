@@ -1,0 +1,52 @@
+# Processes where something is missing: room for a fork's copy, the barrier that closes gates; what a
+# program that executes another, or dies, leaves of its statistics; and what nobody leaves behind.
+
+group processes
+
+# A file system with room for one swap file.
+mkdir -p "$work/narrow"
+if unshare -m mount -t tmpfs none "$work/narrow" 2>/dev/null; then
+    check "a fork without room fails and breaks nothing" unshare -m sh -c "mount -t tmpfs -o size=14M none '$work/narrow' &&
+        exec env LD_PRELOAD='$library' VMALLOC_ARENA=1M VMALLOC_SWAP=8M VMALLOC_SWAP_DIR='$work/narrow' TEST_EXPECT_NULL=1 '$programs/many_forks'"
+else
+    skip "a fork without room fails and breaks nothing" "mount namespaces need root"
+fi
+
+# membarrier refused, as by a sandbox: gates are closed with fences then.
+without_barrier() {
+    "$programs/deny" membarrier env LD_PRELOAD="$library" VMALLOC_ARENA=1M VMALLOC_SWAP=8M "$programs/$1" "${@:2}"
+}
+export -f without_barrier
+export programs library
+check "without membarrier: producer and consumer" bash -c 'without_barrier producer_consumer 2 2 1500 2M'
+check "without membarrier: everything at once" bash -c 'without_barrier everything 4 2000 3M'
+
+# The last statistics of a program that executes another, without the library, or dies of a signal.
+leaves_statistics() {
+    rm -rf "$work/left"
+    mkdir "$work/left"
+    env LD_PRELOAD="$library" VMALLOC_STATS="$work/left/%p" "$@"
+    grep -q '"program":"last_words"' "$work/left"/*
+}
+export -f leaves_statistics
+export work
+check "statistics of a program that executes another" bash -c 'leaves_statistics "$programs/last_words" exec'
+check "statistics of a program that dies of a wrong access" bash -c 'leaves_statistics "$programs/last_words" crash'
+
+# However a process ends, nothing of it stays in any directory.
+nothing_stays() {
+    mkdir -p "$work/empty"
+    local how
+    for how in exit _exit quick_exit abort kill crash exec; do
+        env LD_PRELOAD="$library" VMALLOC_ARENA=1M VMALLOC_SWAP_DIR="$work/empty" "$programs/last_words" "$how"
+        echo "$how: status $?"
+        [ -z "$(ls -A "$work/empty")" ] || { echo "$how left $(ls -A "$work/empty")"; return 1; }
+    done >"$work/ends" 2>/dev/null
+    for how in exit _exit quick_exit abort kill crash exec; do
+        "$programs/last_words" "$how"
+        echo "$how: status $?"
+    done >"$work/native.ends" 2>/dev/null
+    diff "$work/native.ends" "$work/ends"
+}
+export -f nothing_stays
+check "nothing stays however a process ends" bash -c nothing_stays
