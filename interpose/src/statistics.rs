@@ -182,7 +182,7 @@ fn write_file(engine: &'static Engine, config: &Config<'static>) {
 }
 
 fn thread_reports(engine: &'static Engine) -> impl Iterator<Item = ThreadReport> {
-    thread::all().map(move |thread| {
+    thread::all().filter(|thread| !thread.has_left()).map(move |thread| {
         let (mut resident, mut swapped) = (0, 0);
         let number = thread.number.load(Ordering::Relaxed);
         let own = engine.places().find(|place| place.region.owner.load(Ordering::Relaxed) == number + 1);

@@ -39,6 +39,8 @@ pub struct Thread {
     pub reported: Cell<i64>,
     /// Rounds of thread-specific destructors that this thread has seen.
     pub farewells: Cell<u32>,
+    /// The thread has no region any more, and is about to end.
+    pub left: AtomicBool,
     /// Nobody will say when this thread ends: whoever needs a record looks whether it is still there.
     pub unannounced: AtomicBool,
     /// The creator has not yet seen that this thread was born; the record is not to be used again.
@@ -157,9 +159,10 @@ pub fn all() -> impl Iterator<Item = &'static Thread> {
 }
 
 impl Thread {
-    /// Whether this is the record of threads that have ended for this library.
+    /// Whether the thread has said farewell: it goes on for a while in libc, which still frees, and may
+    /// even allocate.
     pub fn has_left(&self) -> bool {
-        core::ptr::eq(self, GONE.load(Ordering::Acquire))
+        self.left.load(Ordering::Relaxed)
     }
 
     /// The thread got a block of so many bytes.
@@ -237,6 +240,7 @@ pub fn reserve() -> Option<&'static Thread> {
     *entered += 1;
     record.farewells.set(0);
     record.reported.set(0);
+    record.left.store(false, Ordering::Relaxed);
     record.unannounced.store(false, Ordering::Relaxed);
     record.tid.store(UNBORN, Ordering::Release);
     Some(record)
@@ -263,21 +267,6 @@ pub fn give_back(record: &Thread) {
 /// The running thread's storage is new, and its record the old one.
 pub fn keep_current(record: &'static Thread) {
     set_current(record);
-}
-
-/// What threads have for a record after they left: libc still frees, and may even allocate.
-static GONE: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
-
-/// The running thread ends: its record is free for another. Its counters must have been absorbed.
-pub fn leave(thread: &'static Thread) {
-    if GONE.load(Ordering::Acquire).is_null() {
-        if let Ok(new) = memory::reserve(RECORD, Protection::ReadWrite) {
-            // One is enough; that of a slower thread stays unused.
-            GONE.store(new as *mut Thread, Ordering::Release);
-        }
-    }
-    set_current(GONE.load(Ordering::Acquire));
-    give_back(thread);
 }
 
 /// In a child process: the calling thread, whose record is `own`, is the only one left.

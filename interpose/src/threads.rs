@@ -4,6 +4,7 @@
 use crate::{aside, blocks, engine, next, signals, statistics, syscalls, thread};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
+use vmcore::sys::thread as sys;
 use vmcore::trace::Access;
 
 /// Destructors run in this many rounds (PTHREAD_DESTRUCTOR_ITERATIONS); ours works in the last, when
@@ -47,17 +48,21 @@ pub fn note_unannounced(record: &thread::Thread) {
     UNANNOUNCED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Takes leave of threads that have ended without a word: those that a bare clone made, and libc's own.
+/// Frees the records of threads that have ended, and takes leave of those that did so without a word:
+/// that a bare clone made, or libc for itself.
 pub fn bury_dead() {
     if UNANNOUNCED.load(Ordering::Relaxed) == 0 {
         return;
     }
+    let (here, own) = (sys::id(), thread::running());
     for record in thread::all().filter(|record| record.unannounced.load(Ordering::Relaxed)) {
         let tid = record.tid.load(Ordering::Relaxed);
+        // One of ours with our number had it before us.
+        let is_older = tid == here && !own.is_some_and(|own| core::ptr::eq(own, record));
         // SAFETY: no pointers; signal 0 only asks.
-        let is_there = unsafe { vmcore::sys::call(libc::SYS_tkill, [tid as usize, 0, 0, 0, 0, 0]) == 0 };
+        let is_dead = is_older || unsafe { vmcore::sys::call(libc::SYS_tkill, [tid as usize, 0, 0, 0, 0, 0]) != 0 };
         // AcqRel: one of those who look takes the record.
-        if !is_there && record.unannounced.swap(false, Ordering::AcqRel) {
+        if is_dead && record.unannounced.swap(false, Ordering::AcqRel) {
             UNANNOUNCED.fetch_sub(1, Ordering::Relaxed);
             account(record);
             syscalls::forget_thread(record);
@@ -99,11 +104,12 @@ unsafe extern "C" fn farewell(record: *mut c_void) {
     leave(thread);
 }
 
+/// The thread goes on in libc, with every signal blocked, and touches the heap: the guard and the
+/// alternate stack are its own until the kernel knows it no more.
 fn leave(thread: &'static thread::Thread) {
     if account(thread) {
-        syscalls::leave_thread(thread);
-        signals::leave_thread(thread);
-        thread::leave(thread);
+        syscalls::keep_for_the_end();
+        note_unannounced(thread);
     }
 }
 
@@ -119,7 +125,9 @@ fn account(thread: &'static thread::Thread) -> bool {
     }
     thread.report_bytes();
     engine.counters.absorb(&thread.counters);
-    engine.gauges.threads.fetch_sub(1, Ordering::Relaxed);
+    if !thread.left.swap(true, Ordering::Relaxed) {
+        engine.gauges.threads.fetch_sub(1, Ordering::Relaxed);
+    }
     true
 }
 

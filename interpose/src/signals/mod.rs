@@ -114,14 +114,6 @@ pub fn enter_thread(thread: &'static Thread) {
     }
 }
 
-/// The running thread ends.
-pub fn leave_thread(thread: &'static Thread) {
-    let none = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-    // SAFETY: no stack; the program's own, if it had one, has ended with the thread.
-    let _ = unsafe { kernel::set_alternate(Some(&none)) };
-    thread.signals.alternate.set(stack::Alternate::default());
-}
-
 /// In a child process: locks that another thread of the parent held are free.
 pub fn survive_fork() {
     actions::survive_fork();

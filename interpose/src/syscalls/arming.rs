@@ -93,9 +93,8 @@ pub fn answer_waiting() {
     if !ARMED.load(Ordering::SeqCst) {
         return;
     }
-    let unguarded = |thread: &&Thread| {
-        thread.selector.load(Ordering::Relaxed) == 0 && thread.guard.dispatched.load(Ordering::Relaxed) && !thread.has_left()
-    };
+    let unguarded =
+        |thread: &&Thread| thread.selector.load(Ordering::Relaxed) == 0 && thread.guard.dispatched.load(Ordering::Relaxed);
     if let Some(thread) = thread::running().filter(unguarded) {
         guard_self(thread);
     }

@@ -195,6 +195,7 @@ pub fn born(context: &mut Context) {
 
 /// A new thread's first steps.
 fn begin(record: &'static Thread, own_storage: bool) {
+    threads::bury_dead();
     thread::begin(record, own_storage);
     record.guard.dispatched.store(true, Ordering::SeqCst);
     threads::note_unannounced(record);

@@ -185,20 +185,11 @@ pub fn enter_thread(thread: &'static Thread) {
     }
 }
 
-/// The thread ends: its calls pass from now on.
-pub fn leave_thread(thread: &'static Thread) {
-    thread.selector.store(0, Ordering::SeqCst);
-    // SAFETY: no pointers.
-    unsafe { sys::call(libc::SYS_prctl, [PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0, 0]) };
-    thread.guard.dispatched.store(false, Ordering::SeqCst);
-    thread.guard.land(usize::MAX);
-    if let Some(slots) = thread.guard.slots() {
-        slots.clear();
-    }
+/// The thread says farewell: what the kernel reads when it ends stays in memory.
+pub fn keep_for_the_end() {
     if let Some(engine) = crate::engine::get() {
-        thread.guard.holds.clear(engine);
         // A handler of the program must not find its pages in our hands.
-        let signals = sys::thread::set_signal_mask(sys::thread::SignalSet::ALL);
+        let signals = sys::thread::set_signal_mask(SignalSet::ALL);
         special::keep_robust_list(engine);
         sys::thread::set_signal_mask(signals);
     }
