@@ -6,6 +6,7 @@
 //! thread's alternate stack.
 
 use crate::engine::Engine;
+use crate::pte::{Pte, State};
 use crate::sys::thread;
 use crate::trace::Access;
 
@@ -29,10 +30,26 @@ impl Engine {
         if !self.is_armed() || !self.is_ours(at) {
             return None;
         }
+        // Brought in by the fault handler, on its own stack: what follows blocks SIGSEGV now and then.
+        for page in [at - BELOW, at - BELOW * 2 / 3, at - BELOW / 3] {
+            self.bring(page);
+        }
         // The page that we stand on first: it is here, so pinning it takes no lock.
         let above = (at, self.pin(at, ABOVE, Access::Write, false));
         let below = (at - BELOW, self.pin(at - BELOW, BELOW, Access::Write, false));
         Some(KeptStack { engine: self, above, below })
+    }
+}
+
+impl Engine {
+    /// Has the page at `address` brought in for stores by touching it, unless that is not ours to do.
+    fn bring(&'static self, address: usize) {
+        let pte = self.find_page(address).map_or(Pte::VOID, |(place, page)| place.page(page).pte());
+        let is_block = !matches!(pte.state(), State::Void | State::Retained);
+        if is_block && !pte.forbids(Access::Write) && !pte.allows(Access::Write) {
+            // SAFETY: a byte of a block, which keeps its value whoever else stores to it.
+            unsafe { core::arch::asm!("lock or byte ptr [{}], 0", in(reg) address, options(nostack)) };
+        }
     }
 }
 

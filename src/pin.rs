@@ -7,7 +7,7 @@ use crate::heap::Heap;
 use crate::pager::Outcome;
 use crate::pte::{Pte, State};
 use crate::region::Place;
-use crate::sys::thread::{self, SignalSet};
+use crate::sys::thread::{self, Quiet, SignalSet};
 use crate::trace::Access;
 use core::sync::atomic::Ordering;
 
@@ -18,7 +18,8 @@ impl Engine {
     /// length must be unpinned.
     pub fn pin(&'static self, address: usize, len: usize, access: Access, masked: bool) -> usize {
         self.pin_or(address, len, access, |place, page, at, access| {
-            self.touch(place, page, at, access, masked) == Outcome::Resolved
+            let _quiet = (!masked).then(Quiet::begin);
+            self.touch(place, page, at, access, true) == Outcome::Resolved
         })
     }
 

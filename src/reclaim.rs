@@ -137,12 +137,14 @@ impl Engine {
 
     /// Evicts the page that the policy would have leave next, although its frame is not needed: what a
     /// build that tortures itself does (`sys/torture.rs`). The caller holds no gate.
-    pub fn torment(&'static self, masked: bool) {
+    pub fn torment(&'static self) {
+        let _stack = self.keep_stack();
+        let _quiet = thread::Quiet::begin();
         let who = (self.hooks.who)();
-        if !self.swap.is_ready() || !self.is_armed() {
+        if !self.swap.is_ready() || !self.is_armed() || self.is_exact() {
             return;
         }
-        let mut pool = self.hold_pool(masked);
+        let mut pool = self.pool.hold_masked();
         if pool.slots().state().free() < 64 {
             return;
         }
@@ -151,8 +153,8 @@ impl Engine {
         };
         self.policy.removed(&mut pool.ring(), victim.frame);
         drop(pool);
-        if self.evict(&victim, masked, who).is_some() {
-            self.return_frame(victim.frame);
+        if let Some(obtained) = self.evict(&victim, true, who) {
+            self.return_frame(obtained.frame);
         }
     }
 

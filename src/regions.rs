@@ -11,6 +11,7 @@ use crate::region::{Place, Region};
 use crate::report::say;
 use crate::span::RECORD;
 use crate::sys::memory::{self, Protection};
+use crate::sys::thread::Quiet;
 use crate::units::HumanSize;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -330,7 +331,10 @@ impl Engine {
         if taken + (self.pool_frames() / 8).max(12) >= self.pool_frames() || !self.take_promise(1) {
             return false;
         }
-        let Some(frame) = self.obtain_frame(false).map(|obtained| obtained.frame) else {
+        let quiet = Quiet::begin();
+        let frame = self.obtain_frame(true).map(|obtained| obtained.frame);
+        drop(quiet);
+        let Some(frame) = frame else {
             self.give_promise(1);
             return false;
         };

@@ -105,7 +105,7 @@ pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
 pub fn torment() {
     if torture::strikes(16) {
         if let Some(engine) = engine::get() {
-            engine.torment(false);
+            engine.torment();
         }
     }
 }

@@ -39,6 +39,23 @@ pub fn set_signal_mask(set: SignalSet) -> SignalSet {
     old
 }
 
+/// Every signal is blocked as long as this lives. Who holds the token of a page in the program's own
+/// context needs it: a handler of the program that touched the page would wait for its own thread.
+pub struct Quiet(SignalSet);
+
+impl Quiet {
+    /// From now on.
+    pub fn begin() -> Quiet {
+        Quiet(set_signal_mask(SignalSet::ALL))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        set_signal_mask(self.0);
+    }
+}
+
 /// Sleeps while `*word == expected`, at most `limit` if given.
 pub fn futex_wait(word: &AtomicU32, expected: u32, limit: Option<&libc::timespec>) {
     waiting();
