@@ -23,6 +23,7 @@ same -p                "the swap directory moved away" VMALLOC_SWAP_DIR="$work/s
 same -p                "signal calls"               -- "$p/signal_calls"
 same -p                "children of every make"     -- "$p/children"
 same -p                "life of threads"            -- "$p/thread_life"
+same -p                "C++ exceptions"             -- "$p/exceptions"
 same -p                "everything at once"         VMALLOC_ARENA=2M VMALLOC_HEAP=64M -- "$p/everything"
 same                   "no leftovers of threads"    TEST_EXPECT_ZERO=1 -- "$p/leftovers"
 same -p                "shared region"              TEST_EXPECT_NULL=1 -- "$p/shared_region"
