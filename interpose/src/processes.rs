@@ -9,7 +9,7 @@
 use crate::{engine, next, signals, statistics, syscalls, thread};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
-use core::ffi::{c_char, c_int, c_long, c_void};
+use core::ffi::{c_char, c_int, c_void};
 use vmcore::engine::Engine;
 use vmcore::fork::Snapshot;
 use vmcore::lock::Lock;
@@ -193,21 +193,6 @@ trapping!(/// See clone(2).
     __clone, c"__clone",
     (start: *mut c_void, stack: *mut c_void, flags: c_int, argument: *mut c_void, parent_tid: *mut c_void,
      block: *mut c_void, child_tid: *mut c_void) -> c_int, -1);
-/// See syscall(2). Only the calls that make children need our attention.
-///
-/// # Safety
-/// As the original.
-#[no_mangle]
-pub unsafe extern "C" fn syscall(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long {
-    type Syscall = unsafe extern "C" fn(c_long, usize, usize, usize, usize, usize, usize) -> c_long;
-    let Some(next) = next!(c"syscall", Syscall) else {
-        return -1;
-    };
-    let makes_child = matches!(number, libc::SYS_fork | libc::SYS_clone | libc::SYS_clone3);
-    let _trapping = makes_child.then(syscalls::Trapping::begin);
-    // SAFETY: the caller's arguments.
-    unsafe { next(number, a, b, c, d, e, f) }
-}
 
 // The threads that libc makes for these must be guarded from their first instruction, and so must those
 // that such threads make.

@@ -1,7 +1,7 @@
 //! syscall(2), the C library's function that takes a number: the calls that concern us whether the guard
 //! is armed or not are ours, all others are libc's, at the cost of a look and a jump.
 
-use super::{descriptors, direct_doors, mappings, special};
+use super::{descriptors, direct_doors, mappings, special, Trapping};
 use crate::malloc::set_errno;
 use crate::{engine, next};
 use core::ffi::c_int;
@@ -14,7 +14,8 @@ static NEXT: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 /// One bit for each number that is not simply passed on.
 static OURS: [u64; 8] = {
-    const NUMBERS: [usize; 19] = [3, 9, 10, 11, 25, 28, 33, 54, 149, 150, 151, 152, 160, 278, 292, 325, 329, 425, 436];
+    const NUMBERS: [usize; 24] =
+        [3, 9, 10, 11, 25, 28, 33, 54, 56, 57, 59, 149, 150, 151, 152, 160, 278, 292, 322, 325, 329, 425, 435, 436];
     let mut bits = [0; 8];
     let mut i = 0;
     while i < NUMBERS.len() {
@@ -59,6 +60,12 @@ unsafe extern "C" fn slowly(number: usize, a: usize, b: usize, c: usize, d: usiz
     NEXT.store(next as *mut (), Ordering::Relaxed);
     match number {
         9..=11 | 25 | 28 | 149..=152 | 325 | 329 => mappings::door(number as i64, [a, b, c, d, e, f]),
+        // What makes children, or another program of this one, is done in a trap.
+        56 | 57 | 59 | 322 | 435 => {
+            let _trapping = Trapping::begin();
+            // SAFETY: the caller's promise.
+            unsafe { next(number, a, b, c, d, e, f) }
+        }
         425 if engine::get().is_some() => {
             set_errno(libc::ENOSYS);
             -1
