@@ -74,7 +74,7 @@ IN
 under g++ -O2 -std=c++17 templates.cpp -o templates && sha256sum templates && ./templates
 END
 
-line "make -j2, gcc" needs:make=make needs:gcc=gcc VMALLOC_ARENA=512K VMALLOC_SWAP=256M <<'END'
+line "make -j2, gcc" needs:make=make needs:gcc=gcc VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'
 cp -r "$sources" sources
 under make -s -j2 -C sources c BUILD="$PWD/made" && made/row_sums 1000 4000
 END
