@@ -16,7 +16,7 @@ under bash -c '
 ' "$text"
 END
 
-line "bash, pipes, traps and jobs" VMALLOC_ARENA=256K VMALLOC_SWAP=64M <<'END'
+line "bash, pipes, traps and jobs" VMALLOC_ARENA=1M VMALLOC_SWAP=64M <<'END'
 cat >script <<'IN'
 trap 'caught=$((${caught:-0} + 1))' USR1
 mapfile -t lines <"$1"
@@ -34,7 +34,7 @@ IN
 under bash script "$text"
 END
 
-line "dash, 300 subshells" needs:dash=dash VMALLOC_ARENA=256K VMALLOC_SWAP=64M <<'END'
+line "dash, 300 subshells" needs:dash=dash VMALLOC_ARENA=512K VMALLOC_SWAP=64M <<'END'
 cat >script <<'IN'
 all=$(head -60000 "$1")
 i=0

@@ -28,7 +28,7 @@ line "xz -1" needs:xz=xz-utils <<'END'
 under xz -1 -T1 -c "$text" | sha256sum
 END
 
-line "xz -9" needs:xz=xz-utils VMALLOC_ARENA=64M VMALLOC_SWAP=1G <<'END'
+line "xz -9" needs:xz=xz-utils VMALLOC_ARENA=16M VMALLOC_SWAP=1G <<'END'
 head -c 3000000 "$text" >text
 under xz -9 -T1 -c text >text.xz && sha256sum text.xz
 under xz -dc text.xz | cmp - text && echo same
