@@ -16,7 +16,7 @@ under bash -c '
 ' "$text"
 END
 
-line "bash, pipes, traps and jobs" VMALLOC_ARENA=2M VMALLOC_SWAP=64M <<'END'
+line "bash, pipes, traps and jobs" VMALLOC_ARENA=4M VMALLOC_SWAP=128M <<'END'
 cat >script <<'IN'
 trap 'caught=$((${caught:-0} + 1))' USR1
 mapfile -t lines <"$1"
