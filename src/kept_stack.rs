@@ -1,12 +1,13 @@
-//! A stack of a thread may be a block of ours, whose pages leave like all others. The pager's lock is
-//! held with every signal blocked, SIGSEGV too, so a thread whose stack lies in a heap keeps the part
-//! of it that it stands on in memory before it comes to the pager from malloc.
+//! A stack of a thread may be a block of ours, whose pages leave like all others. The pager's lock, and
+//! the token of a page, are held with every signal blocked, SIGSEGV too, so a thread whose stack lies in
+//! a heap keeps the part of it that it stands on in memory before it comes to the pager from malloc.
 //!
-//! In the fault handler and in the system-call guard there is nothing to keep: they run on the
-//! thread's alternate stack.
+//! While it is at that, its pages may still leave at any moment, also the one that it stands on. So it
+//! never waits here with signals blocked: it touches what is absent, or on its way, and the fault
+//! handler brings it, on the alternate stack. There, and in the system-call guard, nothing is to be kept.
 
 use crate::engine::Engine;
-use crate::pte::{Pte, State};
+use crate::region::Place;
 use crate::sys::thread;
 use crate::trace::Access;
 
@@ -23,34 +24,26 @@ pub struct KeptStack {
 }
 
 impl Engine {
-    /// Keeps the stack, if it is a block of ours and anything can leave memory at all.
+    /// Keeps the stack, if it is a block of ours and anything can leave memory at all. Whoever has
+    /// blocked SIGSEGV keeps it already.
     #[inline]
     pub(crate) fn keep_stack(&'static self) -> Option<KeptStack> {
         let at = thread::stack_pointer();
-        if !self.is_armed() || !self.is_ours(at) {
+        if !self.is_armed() || !self.is_ours(at) || thread::signal_mask().has(libc::SIGSEGV) {
             return None;
         }
-        // Brought in by the fault handler, on its own stack: what follows blocks SIGSEGV now and then.
-        for page in [at - BELOW, at - BELOW * 2 / 3, at - BELOW / 3] {
-            self.bring(page);
-        }
-        // The page that we stand on first: it is here, so pinning it takes no lock.
-        let above = (at, self.pin(at, ABOVE, Access::Write, false));
-        let below = (at - BELOW, self.pin(at - BELOW, BELOW, Access::Write, false));
+        let above = (at, self.pin_or(at, ABOVE, Access::Write, touch));
+        let below = (at - BELOW, self.pin_or(at - BELOW, BELOW, Access::Write, touch));
         Some(KeptStack { engine: self, above, below })
     }
 }
 
-impl Engine {
-    /// Has the page at `address` brought in for stores by touching it, unless that is not ours to do.
-    fn bring(&'static self, address: usize) {
-        let pte = self.find_page(address).map_or(Pte::VOID, |(place, page)| place.page(page).pte());
-        let is_block = !matches!(pte.state(), State::Void | State::Retained);
-        if is_block && !pte.forbids(Access::Write) && !pte.allows(Access::Write) {
-            // SAFETY: a byte of a block, which keeps its value whoever else stores to it.
-            unsafe { core::arch::asm!("lock or byte ptr [{}], 0", in(reg) address, options(nostack)) };
-        }
-    }
+/// Has the page at `address` brought in for stores, by a fault: true, to look again. The address is in a
+/// block, and the program's terms allow stores there.
+fn touch(_: &Place, _: u64, address: usize, _: Access) -> bool {
+    // SAFETY: a byte of a block, which keeps its value whoever else stores to it.
+    unsafe { core::arch::asm!("lock or byte ptr [{}], 0", in(reg) address, options(nostack)) };
+    true
 }
 
 impl Drop for KeptStack {

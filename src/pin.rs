@@ -18,6 +18,7 @@ impl Engine {
     /// length must be unpinned.
     pub fn pin(&'static self, address: usize, len: usize, access: Access, masked: bool) -> usize {
         self.pin_or(address, len, access, |place, page, at, access| {
+            let _stack = if masked { None } else { self.keep_stack() };
             let _quiet = (!masked).then(Quiet::begin);
             self.touch(place, page, at, access, true) == Outcome::Resolved
         })
@@ -39,8 +40,9 @@ impl Engine {
         pinned
     }
 
+    /// Pins what is there; `bring` brings the rest, a page at a time: false if it cannot be had.
     #[inline]
-    fn pin_or(
+    pub(crate) fn pin_or(
         &'static self,
         address: usize,
         len: usize,

@@ -39,6 +39,14 @@ pub fn set_signal_mask(set: SignalSet) -> SignalSet {
     old
 }
 
+/// The thread's signal mask.
+pub fn signal_mask() -> SignalSet {
+    let mut set = SignalSet::EMPTY;
+    // SAFETY: the set is eight bytes, as the last argument says; no new one is given.
+    let _ = unsafe { syscall!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, 0usize, &raw mut set, 8) };
+    set
+}
+
 /// Every signal is blocked as long as this lives. Who holds the token of a page in the program's own
 /// context needs it: a handler of the program that touched the page would wait for its own thread.
 pub struct Quiet(SignalSet);
