@@ -42,4 +42,8 @@ fi
 # Limits of the shell.
 same -p "file size, soft limit" "${small[@]}" -- bash -c 'ulimit -S -f 100; exec "$@"' - "$p/owners" 4 4M 1
 says "file size, hard limit" 78 "ulimit -f" bash -c 'ulimit -f 100; exec env "$@"' - LD_PRELOAD="$library" true
-says "address space" 1 "ulimit -v" bash -c 'ulimit -v 20000; exec env "$@" 2> >(head -n 1 >&2)' - LD_PRELOAD="$library" "$p/vector_multiply" 1000
+# The program has a line of its own to say when it gets NULL.
+# shellcheck disable=SC2016
+says "address space" 1 "ulimit -v" \
+    bash -c 'ulimit -v 20000; env "$@" 2>&1 >/dev/null | sed -n 1p >&2; exit "${PIPESTATUS[0]}"' - \
+    LD_PRELOAD="$library" "$p/vector_multiply" 1000
