@@ -1,11 +1,12 @@
 //! The trap: a system call of the program arrives as SIGSYS, is carried out with its memory pinned,
 //! and its result is put into the interrupted context.
 
+use super::plans::{self, File};
 use super::program::Claims;
 use super::shapes::{walk, Shape};
 use super::slots::{Kind, Slot};
 use super::table::{self, Way};
-use super::transfer::{self, File};
+use super::transfer;
 use super::{gadget, messages, special, stand_in};
 use crate::signals::{fault, kernel};
 use crate::thread::{self, Thread};
@@ -180,7 +181,7 @@ pub fn perform(engine: &'static Engine, number: usize, args: [usize; 6]) -> isiz
 /// Pins what the call will access, and decides how it is carried out.
 fn claim(engine: &'static Engine, slot: &mut Slot, shapes: &'static [(u8, Shape)], way: Way) -> core::result::Result<Way, isize> {
     let args = slot.args;
-    let plan = transfer::plan(slot.number);
+    let plan = plans::plan(slot.number);
     let mut claims = Claims::new(engine, &mut slot.pins);
     claims.transfers = plan.is_some();
     for (arg, shape) in shapes {
@@ -215,7 +216,7 @@ fn claim(engine: &'static Engine, slot: &mut Slot, shapes: &'static [(u8, Shape)
         }
         return Ok(way);
     };
-    let file = transfer::file(slot);
+    let file = plans::file(slot);
     let way = if file == File::Regular { Way::Soon } else { way };
     let waits_with_much = way == Way::Waits && total > transfer::WAIT_WITH && file == File::Stream;
     if short || waits_with_much || crowded && way == Way::Waits {

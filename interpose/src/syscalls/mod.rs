@@ -31,6 +31,7 @@ mod ioctls;
 mod mappings;
 mod messages;
 mod number_door;
+mod plans;
 mod program;
 pub mod refused;
 mod shapes;

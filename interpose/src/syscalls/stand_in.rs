@@ -1,10 +1,11 @@
 //! Arguments that lie in memory of ours for the length of a call: because they cannot be pinned whole,
 //! or because the call may wait for long and more is pinned already than may be.
 
+use super::plans;
 use super::program;
 use super::shapes::{walk, Memory, Shape};
 use super::slots::{Kind, Slot, StandIn};
-use super::transfer::{self, LARGEST};
+use super::transfer::LARGEST;
 use vmcore::engine::Engine;
 use vmcore::trace::Access;
 
@@ -118,7 +119,7 @@ pub fn place(engine: &'static Engine, slot: &mut Slot, which: &[(u8, usize, Acce
 
 /// Whether the call receives so many bytes there as it returns.
 fn is_received(number: usize, arg: u8) -> bool {
-    transfer::plan(number).is_some_and(|plan| plan.receives(arg))
+    plans::plan(number).is_some_and(|plan| plan.receives(arg))
 }
 
 /// The call has returned `result`: the program gets what the kernel wrote.
