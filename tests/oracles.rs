@@ -9,6 +9,7 @@ mod simulator;
 
 use std::collections::HashMap;
 
+use oracle::course::{self, Reference};
 use oracle::{number, read, rows, Traces};
 use simulator::Simulator;
 use vmcore::policy::by_name;
@@ -96,55 +97,12 @@ fn beladys_string_has_its_anomaly() {
 /// that left, whether it was written, and the frame.
 #[test]
 fn faults_come_as_in_the_logs_of_the_course_project() {
-    let mut checked = 0;
-    for (policy, digit) in [("fifo", 1), ("third-chance", 2)] {
-        for frames in [1, 4, 8, 16] {
-            for input in 1..=6 {
-                let name = format!("result-{digit}-{frames}-input_{input}");
-                let expected: Vec<String> = read(&format!("mm/expected/{name}"))
-                    .lines()
-                    .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()))
-                    .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-                    .collect();
-                let log = course_log(policy, frames, &read(&format!("mm/input/input_{input}")));
-                assert_eq!(log, expected, "{name}");
-                checked += log.len();
-            }
-        }
-    }
-    assert!(checked > 300, "{checked}");
-}
-
-/// The log that the course project asks for, of one input.
-fn course_log(policy: &str, frames: u32, input: &str) -> Vec<String> {
-    let mut simulator = Simulator::new(by_name(policy.as_bytes()).unwrap(), frames);
-    let mut log = Vec::new();
-    for line in input.lines().filter(|line| !line.trim().is_empty()) {
-        let words: Vec<_> = line.split_whitespace().collect();
-        let access = match words[0] {
-            "read" => Access::Read,
-            "write" => Access::Write,
-            word => panic!("{word}"),
+    course::logs_agree(|policy, frames, references| {
+        let mut simulator = Simulator::new(by_name(policy.as_bytes()).unwrap(), frames);
+        let fault = |reference: &Reference| {
+            let simulator::Fault { kind, dirtied, frame, evicted } = simulator.access(reference.page, reference.access)?;
+            Some(course::Fault { kind, dirtied, frame, evicted }.line(reference))
         };
-        let (page, offset): (u32, u32) = (words[1].parse().unwrap(), words[2].parse().unwrap());
-        let Some(fault) = simulator.access(page, access) else {
-            continue;
-        };
-        // Its kind 2 is any write to a clean resident page, whether R was reset or not.
-        let kind = match (fault.kind, access) {
-            (FaultKind::FirstTouch | FaultKind::SwapIn, Access::Read) => 0,
-            (FaultKind::FirstTouch | FaultKind::SwapIn, Access::Write) => 1,
-            _ if fault.dirtied => 2,
-            (FaultKind::Reference, Access::Read) => 3,
-            (FaultKind::Reference, Access::Write) => 4,
-            (kind, _) => panic!("{kind:?}"),
-        };
-        let (evicted, written) = match fault.evicted {
-            Some((page, eviction)) => (i64::from(page), u32::from(eviction == Eviction::Dirty)),
-            None => (-1, 0),
-        };
-        let address = fault.frame * 4096 + offset * 4;
-        log.push(format!("{kind} {page} {evicted} {written} {address:#06x}"));
-    }
-    log
+        references.iter().filter_map(fault).collect()
+    });
 }

@@ -1,4 +1,6 @@
-//! The traces with known answers, as they lie in `test-data/oracles`.
+//! The traces and logs with known answers, as they lie in `test-data/oracles`.
+
+pub mod course;
 
 use std::collections::HashMap;
 use std::fs;

@@ -28,10 +28,9 @@ impl Connection {
         // SAFETY: no pointers.
         let socket = unsafe { check(call(libc::SYS_socket, [libc::AF_UNIX as usize, kind as usize, 0, 0, 0, 0]))? } as i32;
         let connection = Connection { socket: file::out_of_the_way(socket) };
-        let at = &raw const address as usize;
+        let target = [connection.socket as usize, &raw const address as usize, size_of_val(&address), 0, 0, 0];
         // SAFETY: the address lives through the call.
-        let connected =
-            retry(|| unsafe { check(call(libc::SYS_connect, [connection.socket as usize, at, size_of_val(&address), 0, 0, 0])) });
+        let connected = retry(|| unsafe { check(call(libc::SYS_connect, target)) });
         match connected.and_then(|_| connection.check_peer()).and_then(|()| connection.limit_patience()) {
             Ok(()) => Ok(connection),
             Err(error) => {

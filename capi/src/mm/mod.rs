@@ -169,8 +169,8 @@ fn manage(request: &Request, policy: &'static dyn Policy, pages: u64) -> core::r
     let memory = Kept::new(Memory { start, page }).map_err(no_memory)?;
     let plan = Plan { policy, frames, start, pages, page, engine_page: SYSTEM_PAGE, swap_dir: None, write: true, execute: true };
     // SAFETY: both are kept longer than the window.
-    let outlook =
-        unsafe { Outlook { view: Some(memory.forever()), store: Some(memory.forever()), observer: Some(log.forever()) } };
+    let (memory_forever, log_forever) = unsafe { (memory.forever(), log.forever()) };
+    let outlook = Outlook { view: Some(memory_forever), store: Some(memory_forever), observer: Some(log_forever) };
     let window = Window::open(&plan, |_| Ok(outlook)).map_err(|problem| (problem.to_string(), problem.errno()))?;
     Ok(Managed { window, memory, log })
 }
