@@ -1,7 +1,7 @@
 /* Question: however a process that has paged ends, is its end what it is natively, and is nothing left
  * behind but what was asked for?
  *
- * usage: last_words exit|_exit|quick_exit|abort|kill|crash|exec
+ * usage: last_words exit|_exit|quick_exit|abort|kill|terminate|crash|exec
  */
 #include "common.h"
 
@@ -43,6 +43,8 @@ int main(int argc, char **argv)
         abort();
     if (strcmp(how, "kill") == 0)
         raise(SIGKILL);
+    if (strcmp(how, "terminate") == 0)
+        kill(getpid(), SIGTERM), sleep(10);
     if (strcmp(how, "crash") == 0)
         *(volatile char *)(uintptr_t)(block[0] & 1 ? 16 : 8) = 1;
     return 8;

@@ -57,6 +57,9 @@ fn make() -> Option<&'static Engine> {
     syscalls::install();
     statistics::begin(engine, config);
     crate::threads::enter();
+    if config.stats.is_some() || config.trace.is_some() {
+        signals::farewell::begin();
+    }
     crate::processes::arrange_fork();
     Some(engine)
 }

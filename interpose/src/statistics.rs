@@ -1,7 +1,7 @@
 //! Statistics and trace: where they go, and when they are written.
 //!
-//! They are written when the process ends: by the library's destructor, or before `_exit`. A forked
-//! child counts from zero and writes files of its own.
+//! They are written when the process ends: by the library's destructor, before `_exit`, or when a signal
+//! kills. A forked child counts from zero and writes files of its own.
 
 use crate::{engine, thread};
 use core::fmt::{self, Write};

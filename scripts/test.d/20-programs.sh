@@ -74,6 +74,7 @@ if [ "$mode" != quick ]; then
     same -p "threads"                   "${small[@]}" -- "$p/many_threads" 500 20 128K
     same -p "signals"                   "${small[@]}" -- "$p/signals" 2M 1M
     same -p "signal calls"              "${small[@]}" -- "$p/signal_calls" 2M 1M
+    same -p "deaths by signals"         "${small[@]}" -- "$p/deaths" 2M
     same -p "children of every make"    "${small[@]}" VMALLOC_SWAP=24M -- "$p/children" 2M 1M
     same -p "life of threads"           "${small[@]}" VMALLOC_SWAP=24M -- "$p/thread_life" 4M 1M
     same -p "many forks"                "${small[@]}" -- "$p/many_forks" 1000

@@ -32,17 +32,18 @@ export -f leaves_statistics
 export work
 check "statistics of a program that executes another" bash -c 'leaves_statistics "$programs/last_words" exec'
 check "statistics of a program that dies of a wrong access" bash -c 'leaves_statistics "$programs/last_words" crash'
+check "statistics of a program that is terminated" bash -c 'leaves_statistics "$programs/last_words" terminate'
 
 # However a process ends, nothing of it stays in any directory.
 nothing_stays() {
     mkdir -p "$work/empty"
     local how
-    for how in exit _exit quick_exit abort kill crash exec; do
+    for how in exit _exit quick_exit abort kill terminate crash exec; do
         env LD_PRELOAD="$library" VMALLOC_ARENA=1M VMALLOC_SWAP_DIR="$work/empty" "$programs/last_words" "$how"
         echo "$how: status $?"
         [ -z "$(ls -A "$work/empty")" ] || { echo "$how left $(ls -A "$work/empty")"; return 1; }
     done >"$work/ends" 2>/dev/null
-    for how in exit _exit quick_exit abort kill crash exec; do
+    for how in exit _exit quick_exit abort kill terminate crash exec; do
         "$programs/last_words" "$how"
         echo "$how: status $?"
     done >"$work/native.ends" 2>/dev/null

@@ -1,14 +1,15 @@
 //! What the program wants done with each signal.
 //!
-//! The kernel is the truth. It has the program's SIG_DFL and SIG_IGN themselves; in place of a
-//! handler it has our entry (`deliver`), and the record here says which handler that stands for. So
+//! The kernel is the truth. It has the program's SIG_DFL (or, if there is something to be written before
+//! a death, `farewell` in its place) and SIG_IGN themselves; in place of a handler it has our entry
+//! (`deliver`), and the record here says which handler that stands for. So
 //! nothing breaks when libc sets and restores actions behind our back, as system(3) does. Only for
 //! the signals that are ours the record is the truth, since the kernel has our own handlers.
 //!
 //! Our entry runs with every signal blocked but ours, so it may touch the program's memory.
 
 use super::kernel::{self, Action};
-use super::{deliver, masks, OURS};
+use super::{deliver, farewell, masks, OURS};
 use crate::thread;
 use core::ffi::c_int;
 use core::mem::ManuallyDrop;
@@ -113,12 +114,13 @@ fn in_kernel(action: &Action) -> Action {
 }
 
 /// What the program sees when the kernel has `now` and the record says `meant`.
-fn seen(now: &Action, meant: &Action, entry: usize) -> Action {
+fn seen(now: &Action, meant: &Action) -> Action {
     let reset = now.handler == libc::SIG_DFL
         && now.has(kernel::RESETHAND | kernel::ONSTACK | kernel::SIGINFO)
         && now.mask.0 == !UNBLOCKABLE & !OURS;
     match now.handler {
-        handler if handler == entry => *meant,
+        handler if handler == deliver::entry() => *meant,
+        handler if handler == farewell::entry() => Action { handler: libc::SIG_DFL, ..*meant },
         _ if reset => Action { handler: libc::SIG_DFL, ..*meant },
         _ => *now,
     }
@@ -141,7 +143,14 @@ pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
         Some(new) if new.calls() && !thread::is_guest() => {
             // SAFETY: our entry calls the program's handler.
             let now = unsafe { kernel::set_action(signal, Some(&in_kernel(new)))? };
-            let old = seen(&now, &meant, deliver::entry());
+            let old = seen(&now, &meant);
+            *meant = *new;
+            return Ok(old);
+        }
+        Some(new) if new.handler == libc::SIG_DFL && !thread::is_guest() => {
+            // SAFETY: no handler of the program's.
+            let now = unsafe { kernel::set_action(signal, Some(&farewell::in_place_of(signal, new)))? };
+            let old = seen(&now, &meant);
             *meant = *new;
             return Ok(old);
         }
@@ -151,7 +160,7 @@ pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
             unsafe { kernel::set_action(signal, Some(&Action { mask, ..*new }))? }
         }
     };
-    Ok(seen(&now, &meant, deliver::entry()))
+    Ok(seen(&now, &meant))
 }
 
 fn change_claimed(signal: c_int, record: &'static Lock<Action>, new: Option<&Action>) -> Action {
@@ -183,7 +192,7 @@ pub fn meant(signal: c_int) -> Action {
     if is_claimed(signal) {
         return meant;
     }
-    kernel::action(signal).map_or(Action::DEFAULT, |now| seen(&now, &meant, deliver::entry()))
+    kernel::action(signal).map_or(Action::DEFAULT, |now| seen(&now, &meant))
 }
 
 /// The program's action for a signal that is delivered without the kernel: with SA_RESETHAND, it is

@@ -145,7 +145,7 @@ unsafe fn force(info: &Info, context: &mut Context, repeats: bool) {
 
 /// The default action: with the failing instruction repeated, or the signal sent once more, so that
 /// the core shows what the program did and the parent sees of what it died.
-fn die(info: &Info, context: &mut Context, repeats: bool) {
+pub fn die(info: &Info, context: &mut Context, repeats: bool) {
     let signal = kernel::number(info);
     if !crate::syscalls::is_own_code(context.registers[register::RIP] as usize) {
         // Not if it is our own failure: a lock may be held.

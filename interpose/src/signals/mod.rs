@@ -1,6 +1,7 @@
 //! Signals: SIGSEGV is ours without the program noticing.
 //!
 //! - `fault`: the fault handler, and what becomes of a signal that is the program's after all.
+//! - `farewell`: what is written before the process dies of a signal.
 //! - `deliver`: one entry for every handler of the program. The kernel calls it on our alternate
 //!   stack, which is always there; it builds the frame anew where the program wants it, on pages that
 //!   it brings in first. `frame` is the geometry.
@@ -15,6 +16,7 @@
 pub mod actions;
 pub mod deliver;
 mod doors;
+pub mod farewell;
 pub mod fault;
 pub mod frame;
 mod jumps;
