@@ -2,21 +2,30 @@
 //! and every door does the native thing.
 
 use crate::next;
-use core::ffi::{c_void, CStr};
+use core::ffi::c_void;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::report::say;
 
 static ASIDE: AtomicBool = AtomicBool::new(false);
 
-/// What a program that was built for such a tool defines, and the tool's name.
-const BUILT_WITH: [(&CStr, &str); 5] = [
-    (c"__asan_init", "AddressSanitizer"),
-    (c"__hwasan_init", "HWAddressSanitizer"),
-    (c"__lsan_init", "LeakSanitizer"),
-    (c"__msan_init", "MemorySanitizer"),
-    (c"__tsan_init", "ThreadSanitizer"),
-];
+/// The address of a symbol that may be defined nowhere: null then. Bound by the loader: a dlsym that finds
+/// nothing allocates, and a malloc of the program's own may not be ready for that before main.
+macro_rules! if_defined {
+    ($name:literal) => {{
+        let address: *const c_void;
+        // SAFETY: loads a word that the loader has written.
+        unsafe {
+            core::arch::asm!(
+                concat!(".weak ", $name),
+                concat!("mov {}, qword ptr [rip + ", $name, "@GOTPCREL]"),
+                out(reg) address,
+                options(pure, readonly, nostack, preserves_flags)
+            );
+        }
+        address
+    }};
+}
 
 /// Whether this library stays out of the program's way.
 pub fn is_on() -> bool {
@@ -38,9 +47,15 @@ fn tool() -> Option<&'static str> {
     if is_under_valgrind() {
         return Some("valgrind");
     }
-    // SAFETY: the names are C strings.
-    let is_defined = |name: &CStr| unsafe { !libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()).is_null() };
-    BUILT_WITH.iter().find(|(name, _)| is_defined(name)).map(|(_, tool)| *tool)
+    // What a program that was built for such a tool defines.
+    let built_with = [
+        (if_defined!("__asan_init"), "AddressSanitizer"),
+        (if_defined!("__hwasan_init"), "HWAddressSanitizer"),
+        (if_defined!("__lsan_init"), "LeakSanitizer"),
+        (if_defined!("__msan_init"), "MemorySanitizer"),
+        (if_defined!("__tsan_init"), "ThreadSanitizer"),
+    ];
+    built_with.iter().find(|(address, _)| !address.is_null()).map(|(_, tool)| *tool)
 }
 
 /// Valgrind's client request RUNNING_ON_VALGRIND: instructions that change nothing on a processor.
