@@ -10,6 +10,7 @@ mod assignment;
 mod blocks;
 mod engine;
 mod execs;
+mod loading;
 mod malloc;
 mod misuse;
 mod next;
