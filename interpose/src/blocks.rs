@@ -256,10 +256,13 @@ fn allocate_in_refuge(engine: &'static Engine, n: u64, align: u64, zero: bool, s
         collect(&place, heap);
         heap.allocate(&place, n, align, zero)
     });
-    match block {
-        Ok(block) => Some(finish(&place, block, size, zero)),
-        Err(_) => failed(),
+    let Ok(block) = block else {
+        return failed();
+    };
+    if let Some(thread) = thread::current() {
+        thread.note_allocated(block.len as usize * GRANULE);
     }
+    Some(finish(&place, block, size, zero))
 }
 
 /// The thread that owns `region` ends.

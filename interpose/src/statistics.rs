@@ -1,9 +1,11 @@
 //! Statistics and trace: where they go, and when they are written.
 //!
-//! They are written when the process ends: by the library's destructor, before `_exit`, or when a signal
-//! kills. A forked child counts from zero and writes files of its own.
+//! They are written when the process ends: by the library's destructor, after the program's handlers for
+//! quick_exit, before `_exit`, or when a signal kills. A forked child counts from zero and writes files
+//! of its own.
 
 use crate::{engine, thread};
+use core::ffi::{c_int, c_void};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 use spin::Once;
@@ -44,12 +46,25 @@ pub fn begin(engine: &'static Engine, config: &Config<'static>) {
             TABLE.store(fd, Ordering::Relaxed);
         }
     }
+    if config.stats.is_some() || config.trace.is_some() {
+        // SAFETY: the function stays; the first handler that is registered is the last that runs.
+        unsafe { __cxa_at_quick_exit(finish_quickly, core::ptr::null_mut()) };
+    }
     if let Some(name) = config.trace {
         TRACE.call_once(|| Template::new(name));
         if !start_trace(engine) {
             engine::refuse(&ConfigError::bad(Variable::Trace, name, Problem::Unusable("not a file that can be written")));
         }
     }
+}
+
+unsafe extern "C" {
+    /// at_quick_exit(3), which itself is no function of the shared C library.
+    fn __cxa_at_quick_exit(handler: extern "C" fn(*mut c_void), library: *mut c_void) -> c_int;
+}
+
+extern "C" fn finish_quickly(_: *mut c_void) {
+    finish();
 }
 
 /// Starts the trace; false if its file cannot be made.

@@ -24,6 +24,8 @@ same -p                "signal calls"               -- "$p/signal_calls"
 same -p                "children of every make"     -- "$p/children"
 same -p                "life of threads"            -- "$p/thread_life"
 same -p                "C++ exceptions"             -- "$p/exceptions"
+same -p                "libraries"                  -- "$p/libraries"
+same -n                "a malloc of the program's own" -- "$p/own_malloc"
 same -p                "everything at once"         VMALLOC_ARENA=2M VMALLOC_HEAP=64M -- "$p/everything"
 same                   "no leftovers of threads"    TEST_EXPECT_ZERO=1 -- "$p/leftovers"
 same -p                "shared region"              TEST_EXPECT_NULL=1 -- "$p/shared_region"
@@ -47,6 +49,9 @@ if [ "$mode" != quick ]; then
     same -p               "stacks of threads"          -- "$p/stacks" 12M threads
     same -p               "stacks of coroutines"       -- "$p/stacks" 12M coroutines
     same -p               "stack of signal handlers"   -- "$p/stacks" 12M altstack
+    for how in exit return thread pthread_exit quick_exit _exit jump unwind; do
+        same -p           "the end by $how"            -- "$p/endings" "$how"
+    done
     same -p               "C++ collections"            -- "$p/collections"
     same -p               "Rust collections"           -- "$p/rust_collections"
 fi
@@ -83,6 +88,16 @@ if [ "$mode" != quick ]; then
     # shellcheck disable=SC2016
     same -p "stacks, forty times"       VMALLOC_ARENA=1M VMALLOC_SWAP=16M VMALLOC_POLICY=fifo -- \
         bash -c 'for run in {1..40}; do "$1" 2M threads coroutines altstack || exit; done' - "$p/stacks"
+    for how in exit thread pthread_exit quick_exit; do
+        same -p "the end by $how"       "${small[@]}" -- "$p/endings" "$how" 2097152
+    done
+    # Libraries that run before and after this one, and a program that is bound at once.
+    same -p "libraries"                 "${small[@]}" -- "$p/libraries" 2M 500
+    same -p "libraries, bound at once"  "${small[@]}" LD_BIND_NOW=1 -- "$p/libraries" 2M 200
+    for plugin in plugin.so plugin-now.so; do
+        same -p "$plugin preloaded after"  "${small[@]}" LD_PRELOAD="$library $p/lib/$plugin" -- "$p/libraries" 2M 100
+        same -p "$plugin preloaded before" "${small[@]}" LD_PRELOAD="$p/lib/$plugin $library" -- "$p/libraries" 2M 100
+    done
     same -p "shared region"             "${small[@]}" TEST_EXPECT_NULL=1 -- "$p/shared_region" 2M
     same -p "system calls of processes" "${small[@]}" -- "$p/calls_process" 2M
     same -p "system calls that wait"    "${small[@]}" -- "$p/calls_sync" 2M
