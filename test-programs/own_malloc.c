@@ -97,6 +97,8 @@ static void *work(void *parameter)
 
 int main(void)
 {
+    /* Such a malloc may not be ready for anybody before main. */
+    printf("calls before main: %zu\n", calls);
     counts = calloc(65, sizeof *counts);
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
     stack_t stack = {.ss_sp = malloc(65536), .ss_size = 65536};
