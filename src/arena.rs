@@ -7,11 +7,13 @@
 //! ```
 //!
 //! The engine view maps all of it, writable, for the life of the process; the program sees a frame
-//! only where a page is mapped to it. A forked child gets a file of its own at the same addresses.
+//! only where a page is mapped to it. A forked child gets a file of its own at the same addresses; one in a
+//! sandbox that forbids memory files gets memory without a name, of which the engine view is the handle.
 
 use crate::bitmap;
 use crate::descriptor::Descriptor;
 use crate::policy::Node;
+use crate::sys::medium::Medium;
 use crate::sys::memory::{self, Protection};
 use crate::sys::{file, Result};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -182,7 +184,7 @@ impl Arena {
         1 << self.layout.page_shift
     }
 
-    /// The memory file.
+    /// The memory file; none if the memory has no name.
     pub fn file(&self) -> &Descriptor {
         &self.file
     }
@@ -192,6 +194,10 @@ impl Arena {
     /// # Safety
     /// The range must be the caller's.
     pub unsafe fn show(&self, at: usize, len: usize, protection: Protection, frame: u32) -> Result<()> {
+        if self.file.number().is_none() {
+            // SAFETY: the caller's promise.
+            return unsafe { memory::map_again(self.view(frame), at, len, protection) };
+        }
         let offset = self.offset(frame);
         // SAFETY: the caller's promise.
         self.file.lend(|fd| unsafe { memory::map(Some(at), len, protection, fd, offset) }).map(|_| ())
@@ -202,6 +208,10 @@ impl Arena {
     /// # Safety
     /// As [`Arena::show`].
     pub unsafe fn show_populated(&self, at: usize, len: usize, frame: u32) -> Result<()> {
+        if self.file.number().is_none() {
+            // SAFETY: the caller's promise.
+            return unsafe { memory::map_again(self.view(frame), at, len, Protection::ReadWrite) };
+        }
         let offset = self.offset(frame);
         // SAFETY: the caller's promise.
         self.file.lend(|fd| unsafe { memory::map_populated(at, len, fd, offset) }).map(|_| ())
@@ -278,14 +288,25 @@ impl Arena {
         }
     }
 
-    /// In a child process: continues on the memory file `fd`, with the engine view remapped.
+    /// In a child process: continues on `copy`, with the engine view remapped.
     ///
     /// # Safety
-    /// The file must hold a copy of everything that is in use, and no other thread may run.
-    pub unsafe fn continue_on(&self, fd: i32) -> Result<()> {
-        let len = (self.layout.frames as usize) << self.layout.page_shift;
+    /// The copy must hold everything that is in use, and no other thread may run.
+    pub unsafe fn continue_on(&self, copy: Medium) -> Result<()> {
         // SAFETY: the view is ours, and the copy says the same at every address.
-        unsafe { memory::map(Some(self.view), len, Protection::ReadWrite, fd, 0)? };
+        let fd = unsafe {
+            match copy {
+                Medium::File(fd) => {
+                    let len = (self.layout.frames as usize) << self.layout.page_shift;
+                    memory::map(Some(self.view), len, Protection::ReadWrite, fd, 0)?;
+                    fd
+                }
+                Medium::Memory { at, len } => {
+                    memory::move_to(at, self.view, len)?;
+                    -1
+                }
+            }
+        };
         self.file.replace(fd).into_iter().for_each(file::close);
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! A memory file is shared by parent and child, so the parent copies: all gates are closed, the
 //! pager's lock is held, pages in transit arrive, and the frames in use and the slots in use are
-//! copied to a new memory file and a new swap file. After the fork the child maps its own files at
+//! copied to a new memory file and a new swap file (or to memory, where a sandbox forbids files). After the fork the child maps its own files at
 //! the same addresses. The cost grows with what is in use, and with nothing else.
 //!
 //! Other threads may go on storing to resident pages while the copy is made; the kernel's own fork
@@ -19,8 +19,9 @@ use crate::pte::{Pte, State};
 use crate::region::Region;
 use crate::regions::EVERYBODY;
 use crate::stats::Counter;
-use crate::sys::memory::{self, Protection};
-use crate::sys::{file, thread, Result};
+use crate::sys::medium::Medium;
+use crate::sys::memory::Protection;
+use crate::sys::{thread, Result};
 use crate::view::protection;
 use core::sync::atomic::Ordering;
 
@@ -30,8 +31,8 @@ pub struct Snapshot {
     others: Others,
     pool: Guard<'static, Pool>,
     closer: Closer,
-    memory: i32,
-    swap: Option<i32>,
+    memory: Medium,
+    swap: Option<Medium>,
 }
 
 /// The locks that a thread may hold while it waits for the pager's: nobody does at the fork.
@@ -103,7 +104,7 @@ impl Engine {
     }
 
     /// Copies what is in use to a new memory file and a new swap file, and counts what that costs.
-    fn copy(&'static self, pool: &mut Guard<'static, Pool>) -> Result<(i32, Option<i32>)> {
+    fn copy(&'static self, pool: &mut Guard<'static, Pool>) -> Result<(Medium, Option<Medium>)> {
         let begun = thread::now();
         let copied = self.copy_all(pool);
         let who = (self.hooks.who)();
@@ -118,17 +119,17 @@ impl Engine {
         copied
     }
 
-    fn copy_all(&'static self, pool: &mut Guard<'static, Pool>) -> Result<(i32, Option<i32>)> {
+    fn copy_all(&'static self, pool: &mut Guard<'static, Pool>) -> Result<(Medium, Option<Medium>)> {
         let len = u64::from(self.arena().layout().frames) << self.page_shift();
-        let memory = file::memory_file(c"vmalloc-arena", len)?;
+        let memory = Medium::for_memory(c"vmalloc-arena", len)?;
         let copied = self.copy_frames(pool, memory).and_then(|()| self.copy_slots(pool));
         if copied.is_err() {
-            file::close(memory);
+            memory.give_up();
         }
         copied.map(|swap| (memory, swap))
     }
 
-    fn copy_frames(&'static self, pool: &mut Guard<'static, Pool>, memory: i32) -> Result<()> {
+    fn copy_frames(&'static self, pool: &mut Guard<'static, Pool>, memory: Medium) -> Result<()> {
         let mut next = 0;
         while let Some(first) = pool.frames().next_used(next) {
             let mut n = 1;
@@ -137,14 +138,14 @@ impl Engine {
             }
             let (address, len) = self.arena().bytes(first, n);
             // SAFETY: whole frames of the engine view.
-            unsafe { file::write_at(memory, address, len, self.arena().offset(first))? };
+            unsafe { memory.write(address, len, self.arena().offset(first))? };
             next = first + n;
         }
         Ok(())
     }
 
-    /// In the child: maps the frames whose owner `suits` to their places in the new memory file.
-    fn remap(&'static self, memory: i32, suits: impl Fn(Owner) -> bool) -> Result<()> {
+    /// In the child: maps the frames whose owner `suits` to their places in the copy.
+    fn remap(&'static self, suits: impl Fn(Owner) -> bool) -> Result<()> {
         let layout = self.arena().layout();
         for frame in layout.first_pool..layout.first_shared {
             let owner = self.arena().frame(frame).owner();
@@ -158,7 +159,7 @@ impl Engine {
                 }
             };
             // SAFETY: the address showed this frame of the old file; the copy has the same bytes.
-            unsafe { memory::map(Some(at), self.page(), protection, memory, self.arena().offset(frame))? };
+            unsafe { self.arena().show(at, self.page(), protection, frame)? };
         }
         Ok(())
     }
@@ -191,7 +192,7 @@ impl Engine {
         self.gauges.pinned.store(0, Ordering::Relaxed);
     }
 
-    fn copy_slots(&'static self, pool: &mut Guard<'static, Pool>) -> Result<Option<i32>> {
+    fn copy_slots(&'static self, pool: &mut Guard<'static, Pool>) -> Result<Option<Medium>> {
         let made = self.swap.successor()?;
         let Some(to) = made.filter(|_| self.swap.is_ready()) else {
             return Ok(made);
@@ -204,7 +205,7 @@ impl Engine {
             }
             let offset = u64::from(first) << self.page_shift();
             if let Err(error) = self.swap.copy_to(to, offset, u64::from(n) << self.page_shift()) {
-                file::close(to);
+                to.give_up();
                 return Err(error);
             }
             next = first + n;
@@ -216,10 +217,8 @@ impl Engine {
 impl Snapshot {
     /// After the fork, or when it failed: the parent goes on as if nothing had happened.
     pub fn parent(self) {
-        file::close(self.memory);
-        if let Some(swap) = self.swap {
-            file::close(swap);
-        }
+        self.memory.give_up();
+        self.swap.into_iter().for_each(Medium::give_up);
         drop(self.pool);
         drop(self.others);
         self.engine.open_gates(&self.closer);
@@ -236,9 +235,9 @@ impl Snapshot {
         unsafe { engine.arena().continue_on(memory)? };
         engine.swap.continue_on(swap);
         // Bookkeeping first: the page tables lie in it.
-        engine.remap(memory, |owner| matches!(owner, Owner::Bookkeeping(_)))?;
+        engine.remap(|owner| matches!(owner, Owner::Bookkeeping(_)))?;
         engine.settle_tokens();
-        engine.remap(memory, |owner| matches!(owner, Owner::Page(_)))?;
+        engine.remap(|owner| matches!(owner, Owner::Page(_)))?;
         drop(pool);
         drop(others);
         for place in engine.places() {

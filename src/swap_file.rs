@@ -1,13 +1,15 @@
 //! The swap file: made at the start and without a name, its space really reserved at first use.
 //!
 //! It is made so early because a program may give up its privileges, its root, or the right to open
-//! files, long before it needs memory beyond the arena.
+//! files, long before it needs memory beyond the arena. A forked child may find that its sandbox forbids
+//! new files: then its slots lie in memory, which says a line, since that is not what was asked for.
 
 use crate::descriptor::Descriptor;
 use crate::report::say;
-use crate::sys::{file, Errno, Result};
+use crate::sys::medium::{is_forbidden, Medium};
+use crate::sys::{file, memory, Errno, Result};
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 /// The longest directory name that is accepted, with its terminating zero.
 pub const PATH_MAX: usize = 4096;
@@ -15,6 +17,8 @@ pub const PATH_MAX: usize = 4096;
 /// A file of swap slots.
 pub struct SwapFile {
     file: Descriptor,
+    /// Where the slots lie if they lie in memory; 0 if not.
+    memory: AtomicUsize,
     /// Its space is reserved, so slots may be promised.
     reserved: AtomicBool,
     /// The directory, wherever the program's root is by now.
@@ -34,7 +38,8 @@ impl SwapFile {
         }
         path.get_mut(..dir.len())?.copy_from_slice(dir);
         let (file, place) = (Descriptor::new(-1), Descriptor::new(-1));
-        Some(SwapFile { file, reserved: AtomicBool::new(false), place, dir: path, len, complaints: AtomicU32::new(0) })
+        let (memory, complaints) = (AtomicUsize::new(0), AtomicU32::new(0));
+        Some(SwapFile { file, memory, reserved: AtomicBool::new(false), place, dir: path, len, complaints })
     }
 
     /// The directory.
@@ -74,20 +79,34 @@ impl SwapFile {
         }
         if self.file.number().is_none() {
             // A child for which none could be made at the fork.
-            self.file.replace(self.create()?);
+            let own = self.another_or_memory()?;
+            self.continue_on(Some(own));
+        } else {
+            self.file.lend(|fd| file::allocate(fd, self.len))?;
         }
-        self.file.lend(|fd| file::allocate(fd, self.len))?;
         self.reserved.store(true, Ordering::Release);
         Ok(())
     }
 
     /// A new, empty file of the same kind for a child. That none can be made is an error only if this
     /// one is in use.
-    pub fn successor(&self) -> Result<Option<i32>> {
+    pub fn successor(&self) -> Result<Option<Medium>> {
         if self.is_ready() {
-            return self.another().map(Some);
+            return self.another_or_memory().map(Some);
         }
-        Ok(self.create().ok())
+        Ok(self.create().ok().map(Medium::File))
+    }
+
+    fn another_or_memory(&self) -> Result<Medium> {
+        match self.another() {
+            Ok(fd) => Ok(Medium::File(fd)),
+            Err(error) if is_forbidden(error) => {
+                let dir = self.dir().to_str().unwrap_or("VMALLOC_SWAP_DIR");
+                say(format_args!("no swap file may be made in {dir} (error {}): a child's swap is memory", error.0));
+                Medium::nameless(self.len)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Another file of that length beside this one, which must be open, with its space reserved.
@@ -113,9 +132,27 @@ impl SwapFile {
         descriptors.into_iter().filter_map(|descriptor| descriptor.replace(-1)).for_each(file::close);
     }
 
-    /// In a child process: continues on `fd`, or on none.
-    pub fn continue_on(&self, fd: Option<i32>) {
-        self.file.replace(fd.unwrap_or(-1)).into_iter().for_each(file::close);
+    /// In a child process: continues on `own`, or on none.
+    pub fn continue_on(&self, own: Option<Medium>) {
+        let (fd, at) = match own {
+            Some(Medium::File(fd)) => (fd, 0),
+            Some(Medium::Memory { at, .. }) => (-1, at),
+            None => (-1, 0),
+        };
+        self.file.replace(fd).into_iter().for_each(file::close);
+        let parents = self.memory.swap(at, Ordering::Relaxed);
+        if parents != 0 {
+            // SAFETY: the parent's slots, which this process uses no more.
+            let _ = unsafe { memory::unmap(parents, self.len as usize) };
+        }
+    }
+
+    /// Where slot `slot` of `len` bytes lies, if it lies in memory.
+    fn in_memory(&self, slot: u32, len: usize) -> Option<usize> {
+        // Relaxed: stored before the process has a second thread, or under the lock that slots are promised under.
+        let at = self.memory.load(Ordering::Relaxed);
+        let offset = slot as usize * len;
+        (at != 0 && offset + len <= self.len as usize).then_some(at + offset)
     }
 
     /// Reads slot `slot` of `len` bytes to the address `to`.
@@ -123,6 +160,11 @@ impl SwapFile {
     /// # Safety
     /// `to .. to + len` is writable and nobody else uses it.
     pub unsafe fn read(&self, slot: u32, to: usize, len: usize) -> Result<()> {
+        if let Some(at) = self.in_memory(slot, len) {
+            // SAFETY: the caller's promise, and a slot.
+            unsafe { core::ptr::copy_nonoverlapping(at as *const u8, to as *mut u8, len) };
+            return Ok(());
+        }
         // SAFETY: the caller's promise.
         self.file.lend(|fd| unsafe { file::read_at(fd, to, len, u64::from(slot) * len as u64) })
     }
@@ -132,13 +174,28 @@ impl SwapFile {
     /// # Safety
     /// `from .. from + len` is readable.
     pub unsafe fn write(&self, slot: u32, from: usize, len: usize) -> Result<()> {
+        if let Some(at) = self.in_memory(slot, len) {
+            // SAFETY: the caller's promise, and a slot.
+            unsafe { core::ptr::copy_nonoverlapping(from as *const u8, at as *mut u8, len) };
+            return Ok(());
+        }
         // SAFETY: the caller's promise.
         self.file.lend(|fd| unsafe { file::write_at(fd, from, len, u64::from(slot) * len as u64) })
     }
 
-    /// Copies `len` bytes at `offset` to the same place in another swap file.
-    pub fn copy_to(&self, to: i32, offset: u64, len: u64) -> Result<()> {
-        self.file.lend(|fd| file::copy_range(fd, to, offset, len))
+    /// Copies `len` bytes at `offset` to the same place in another swap file, which nobody uses yet.
+    pub fn copy_to(&self, to: Medium, offset: u64, len: u64) -> Result<()> {
+        let memory = self.memory.load(Ordering::Relaxed);
+        match to {
+            // SAFETY: slots, in memory.
+            _ if memory != 0 => unsafe { to.write(memory + offset as usize, len as usize, offset) },
+            Medium::File(to) => self.file.lend(|fd| file::copy_range(fd, to, offset, len)),
+            Medium::Memory { at, .. } => {
+                let at = at + offset as usize;
+                // SAFETY: the new memory is as large as the file.
+                self.file.lend(|fd| unsafe { file::read_at(fd, at, len as usize, offset) })
+            }
+        }
     }
 
     /// Says that a transfer failed: the first time, and then ever more seldom.

@@ -1,5 +1,5 @@
-//! Stepping aside: tools that watch memory keep malloc for themselves. Under them there is no engine,
-//! and every door does the native thing.
+//! Stepping aside: tools that watch memory keep malloc for themselves, and a sandbox may forbid what an
+//! arena needs. Then there is no engine, and every door does the native thing.
 
 use crate::next;
 use core::ffi::c_void;
@@ -38,9 +38,14 @@ pub fn decide() -> bool {
     let Some(tool) = tool() else {
         return false;
     };
-    ASIDE.store(true, Ordering::Relaxed);
-    say(format_args!("{tool} keeps malloc for itself: this program runs without vmalloc"));
+    step(format_args!("{tool} keeps malloc for itself"));
     true
+}
+
+/// Steps aside, and says why.
+pub fn step(why: core::fmt::Arguments<'_>) {
+    ASIDE.store(true, Ordering::Relaxed);
+    say(format_args!("{why}: this program runs without vmalloc"));
 }
 
 fn tool() -> Option<&'static str> {

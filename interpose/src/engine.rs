@@ -10,7 +10,8 @@ use spin::Once;
 use vmcore::config::{self, Config, ConfigError, Problem, System, Variable, EXIT_BAD_CONFIG};
 use vmcore::engine::{Engine, Hooks, StartError, Who};
 use vmcore::report::say;
-use vmcore::sys::file;
+use vmcore::sys::medium::is_forbidden;
+use vmcore::sys::{file, Errno};
 use vmcore::units::{HumanSize, SYSTEM_PAGE};
 
 static ENGINE: Once<Engine> = Once::new();
@@ -49,10 +50,24 @@ fn make() -> Option<&'static Engine> {
     }
     let config = CONFIG.call_once(read_settings);
     refuse_small_files(config);
-    let engine = ENGINE.call_once(|| {
+    let made = ENGINE.try_call_once(|| {
         let hooks = Hooks { arm: syscalls::arm, who };
-        Engine::new(config, hooks).unwrap_or_else(|error| refuse_start(config, error))
+        match Engine::new(config, hooks) {
+            Ok(engine) => Ok(engine),
+            // What a sandbox forbids altogether is no matter of settings.
+            Err(StartError::SwapDir(errno @ Errno(libc::ENOSYS)) | StartError::Memory(errno)) if is_forbidden(errno) => {
+                Err(errno)
+            }
+            Err(error) => refuse_start(config, error),
+        }
     });
+    let engine = match made {
+        Ok(engine) => engine,
+        Err(errno) => {
+            aside::step(format_args!("a sandbox forbids the files of the arena and of swap (error {})", errno.0));
+            return None;
+        }
+    };
     signals::install();
     syscalls::install();
     statistics::begin(engine, config);

@@ -17,9 +17,21 @@ without_barrier() {
     "$programs/deny" membarrier env LD_PRELOAD="$library" VMALLOC_ARENA=1M VMALLOC_SWAP=8M "$programs/$1" "${@:2}"
 }
 export -f without_barrier
-export programs library
+export programs library work
 check "without membarrier: producer and consumer" bash -c 'without_barrier producer_consumer 2 2 1500 2M'
 check "without membarrier: everything at once" bash -c 'without_barrier everything 4 2000 3M'
+
+# A program in a sandbox that allows no new files: its children's copies lie in memory, and what it executes runs
+# without the library. Each says so.
+in_a_sandbox() {
+    "$programs/sandboxed" 2M 1M >"$work/native" 2>&1 || return
+    env LD_PRELOAD="$library" VMALLOC_ARENA=1M VMALLOC_SWAP=8M "$programs/sandboxed" 2M 1M >"$work/here" 2>"$work/said" || return
+    cat "$work/said"
+    cmp "$work/native" "$work/here" && [ "$(sort -u "$work/said" | wc -l)" -eq 2 ] &&
+        grep -q "a sandbox forbids" "$work/said" && grep -q "a child's swap is memory" "$work/said"
+}
+export -f in_a_sandbox
+check "in a sandbox without new files" bash -c in_a_sandbox
 
 # The last statistics of a program that executes another, without the library, or dies of a signal.
 leaves_statistics() {
@@ -29,7 +41,6 @@ leaves_statistics() {
     grep -q '"program":"last_words"' "$work/left"/*
 }
 export -f leaves_statistics
-export work
 check "statistics of a program that executes another" bash -c 'leaves_statistics "$programs/last_words" exec'
 check "statistics of a program that dies of a wrong access" bash -c 'leaves_statistics "$programs/last_words" crash'
 check "statistics of a program that is terminated" bash -c 'leaves_statistics "$programs/last_words" terminate'

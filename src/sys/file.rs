@@ -100,15 +100,28 @@ pub fn unlink_in(place: i32, path: &CStr) -> Result<()> {
     unsafe { syscall!(libc::SYS_unlinkat, place, path.as_ptr(), 0).map(|_| ()) }
 }
 
-/// Really reserves the first `len` bytes of the file's space.
+/// Really reserves the first `len` bytes of a new file's space; where that is no call, by writing.
 pub fn allocate(fd: i32, len: u64) -> Result<()> {
     within_size_limit(len, || loop {
         // SAFETY: no pointers.
         match unsafe { syscall!(libc::SYS_fallocate, fd, 0, 0, len) } {
             Err(Errno(libc::EINTR)) => {}
+            Err(Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM)) => return write_zeros(fd, len),
             other => return other.map(|_| ()),
         }
     })
+}
+
+fn write_zeros(fd: i32, len: u64) -> Result<()> {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let mut at = 0;
+    while at < len {
+        let n = ZEROS.len().min((len - at) as usize);
+        // SAFETY: the zeros.
+        unsafe { transfer(libc::SYS_pwrite64, fd, ZEROS.as_ptr() as usize, n, at)? };
+        at += n as u64;
+    }
+    Ok(())
 }
 
 /// Whether files may be limited in size (RLIMIT_FSIZE).
@@ -213,6 +226,16 @@ fn copy_all(from: i32, to: i32, offset: u64, len: u64) -> Result<()> {
             Ok(0) => return Err(Errno(libc::EIO)),
             Ok(n) => done += n as u64,
             Err(Errno(libc::EINTR)) => {}
+            Err(Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM | libc::EXDEV)) => {
+                let mut buffer = [0u8; 4096];
+                let n = left.min(buffer.len());
+                // SAFETY: the buffer.
+                unsafe {
+                    read_at(from, buffer.as_mut_ptr() as usize, n, offset + done)?;
+                    transfer(libc::SYS_pwrite64, to, buffer.as_ptr() as usize, n, offset + done)?;
+                }
+                done += n as u64;
+            }
             Err(error) => return Err(error),
         }
     }

@@ -60,6 +60,13 @@ pub fn reserve_at(at: usize, len: usize, protection: Protection) -> Result<usize
     Err(super::Errno(libc::EEXIST))
 }
 
+/// Memory of `len` bytes that this process shares with the children that it will have.
+pub fn reserve_shared(len: usize) -> Result<usize> {
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping at an address that the kernel chooses harms nobody.
+    unsafe { syscall!(libc::SYS_mmap, 0, len, Protection::ReadWrite.bits(), flags, -1isize, 0) }
+}
+
 /// Turns the range back into reserved address space that nothing backs.
 ///
 /// # Safety
@@ -88,6 +95,30 @@ pub unsafe fn map_populated(at: usize, len: usize, fd: i32, offset: u64) -> Resu
     let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_POPULATE;
     // SAFETY: the caller owns the range.
     unsafe { syscall!(libc::SYS_mmap, at, len, Protection::ReadWrite.bits(), flags, fd, offset) }
+}
+
+/// Maps `len` bytes of the shared memory that is mapped at `from` once more, at `at`: mremap(2) of nothing.
+///
+/// # Safety
+/// The range at `at` must be the caller's.
+pub unsafe fn map_again(from: usize, at: usize, len: usize, protection: Protection) -> Result<()> {
+    // SAFETY: what is mapped at `from` stays; the caller owns the other range.
+    unsafe {
+        syscall!(libc::SYS_mremap, from, 0, len, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, at)?;
+        match protection {
+            Protection::ReadWrite => Ok(()),
+            other => protect(at, len, other),
+        }
+    }
+}
+
+/// Moves a mapping to `at`, replacing what is there.
+///
+/// # Safety
+/// Both ranges must be the caller's, and nobody may use the mapping where it was.
+pub unsafe fn move_to(from: usize, at: usize, len: usize) -> Result<()> {
+    // SAFETY: the caller owns both ranges.
+    unsafe { syscall!(libc::SYS_mremap, from, len, len, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, at).map(|_| ()) }
 }
 
 /// Changes what the range allows.
