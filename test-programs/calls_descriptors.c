@@ -1,5 +1,5 @@
-/* Question: may a program treat all descriptors as its own (close those it finds, close every number,
- * take any number with dup2, live under a low limit) without harm to its memory, and without a
+/* Question: may a program treat all descriptors as its own (ask for, copy or close every number, close
+ * those it finds, take any number with dup2, live under a low limit) without harm to its memory, and without a
  * descriptor that it has not opened?
  *
  * usage: calls_descriptors [bytes to page out]
@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -33,6 +34,28 @@ static int shut(int fd)
 static int take(int from, int to)
 {
     return raw ? (int)syscall(SYS_dup3, from, to, 0) : to % 2 ? dup2(from, to) : dup3(from, to, O_CLOEXEC);
+}
+
+static int ask(int fd, int how)
+{
+    struct stat status;
+    switch (how) {
+    case 0: return raw ? (int)syscall(SYS_fcntl, fd, F_GETFD) : fcntl(fd, F_GETFD);
+    case 1: return raw ? (int)syscall(SYS_fstat, fd, &status) : fstat(fd, &status);
+    /* Who clears the flag of every number hands what is open to the programs that it executes. */
+    case 2: return raw ? (int)syscall(SYS_fcntl, fd, F_SETFD, 0) : fcntl(fd, F_SETFD, 0);
+    case 3: return raw ? (int)syscall(SYS_fcntl, fd, F_DUPFD, 0) : fcntl(fd, F_DUPFD, 0);
+    default: return raw ? (int)syscall(SYS_dup, fd) : dup(fd);
+    }
+}
+
+static void find_numbers(void)
+{
+    for (int how = 0; how < 5; how++)
+        for (int fd = 3; fd < highest; fd++)
+            CHECK(ask(fd, how) == -1 && errno == EBADF, "descriptor %d is open, by way %d", fd, how);
+    CHECK(ask(1, 0) == 0 && ask(1, 1) == 0, "standard output");
+    said("no number is open");
 }
 
 static void close_numbers(void)
@@ -165,8 +188,12 @@ int main(int argc, char **argv)
     close_range(3, ~0u, 0);
     block = must_malloc(SIZE);
     fill(block, SIZE, 1);
+    /* Before and after system calls are guarded. */
+    for (raw = 0; raw < 2; raw++)
+        find_numbers();
     page_out(churn);
     for (raw = 0; raw < 2; raw++) {
+        find_numbers();
         close_numbers();
         close_listed();
         close_ranges();

@@ -1,8 +1,8 @@
 //! Our descriptors do not get in the way: the program cannot close them, and when it wants one of
 //! their numbers for itself we go elsewhere.
 //!
-//! A number of ours is, for the program, one that is not open. As with mappings, the guard and the C
-//! library's functions share this. The limits that concern our files are here too.
+//! A number of ours is, for the program, one that is not open, to calls that close, copy or ask (fcntl,
+//! fstat). As with mappings, the guard and the C library's functions share this. The limits that concern our files are here too.
 
 use crate::malloc::set_errno;
 use crate::{engine, next, statistics};
@@ -35,18 +35,18 @@ fn make_way(engine: &Engine, fd: i32) -> Result<()> {
 }
 
 /// The result of the call if it concerns a descriptor of ours.
-pub fn answer(engine: &'static Engine, number: usize, args: [usize; 6]) -> Option<isize> {
-    let [a, b, c, ..] = args;
+pub fn answer(engine: &Engine, number: usize, [a, b, c]: [usize; 3]) -> Option<isize> {
     let (first, second) = (a as i32, b as i32);
     match number as i64 {
-        libc::SYS_close => is_ours(engine, first).then_some(EBADF),
         libc::SYS_setrlimit => {
             file::expect_size_limit();
             None
         }
         libc::SYS_close_range => close_range_around(engine, a as u32, b as u32, c),
         _ if is_ours(engine, first) => Some(EBADF),
-        _ if first != second && is_ours(engine, second) => make_way(engine, second).err().map(|error| -(error.0 as isize)),
+        libc::SYS_dup2 | libc::SYS_dup3 if first != second && is_ours(engine, second) => {
+            make_way(engine, second).err().map(|error| -(error.0 as isize))
+        }
         _ => None,
     }
 }
@@ -89,8 +89,7 @@ fn next_of_ours(engine: &Engine, from: u32, last: u32) -> Option<u32> {
 
 /// A function of the C library: ours if a descriptor of ours is concerned, else `otherwise`.
 pub fn door(number: i64, args: [usize; 3], otherwise: impl FnOnce() -> c_int) -> c_int {
-    let [a, b, c] = args;
-    let Some(result) = engine::get().and_then(|engine| answer(engine, number as usize, [a, b, c, 0, 0, 0])) else {
+    let Some(result) = engine::get().and_then(|engine| answer(engine, number as usize, args)) else {
         return otherwise();
     };
     match sys::check(result) {
@@ -123,12 +122,57 @@ macro_rules! door {
 
 door!(/// See close(2).
     close, c"close", SYS_close, (fd: c_int));
+door!(/// See dup(2).
+    dup, c"dup", SYS_dup, (old: c_int));
 door!(/// See dup2(2).
     dup2, c"dup2", SYS_dup2, (old: c_int, new: c_int));
 door!(/// See dup3(2).
     dup3, c"dup3", SYS_dup3, (old: c_int, new: c_int, flags: c_int));
 door!(/// See close_range(2).
     close_range, c"close_range", SYS_close_range, (first: c_uint, last: c_uint, flags: c_int));
+
+door!(/// See fstat(2).
+    fstat, c"fstat", SYS_fstat, (fd: c_int, status: *mut libc::stat));
+door!(/// See fstat(2).
+    fstat64, c"fstat64", SYS_fstat, (fd: c_int, status: *mut libc::stat));
+
+macro_rules! versioned_fstat {
+    ($name:ident, $cname:literal) => {
+        /// See fstat(2): what programs call that were made before the C library had `fstat`.
+        #[no_mangle]
+        pub extern "C" fn $name(version: c_int, fd: c_int, status: *mut libc::stat) -> c_int {
+            door(libc::SYS_fstat, [fd as usize, 0, 0], || {
+                match next!($cname, unsafe extern "C" fn(c_int, c_int, *mut libc::stat) -> c_int) {
+                    // SAFETY: the caller's structure.
+                    Some(next) => unsafe { next(version, fd, status) },
+                    None => -1,
+                }
+            })
+        }
+    };
+}
+
+versioned_fstat!(__fxstat, c"__fxstat");
+versioned_fstat!(__fxstat64, c"__fxstat64");
+
+macro_rules! fcntl {
+    ($name:ident, $cname:literal) => {
+        /// See fcntl(2).
+        #[no_mangle]
+        pub extern "C" fn $name(fd: c_int, command: c_int, argument: usize) -> c_int {
+            door(libc::SYS_fcntl, [fd as usize, 0, 0], || {
+                match next!($cname, unsafe extern "C" fn(c_int, c_int, ...) -> c_int) {
+                    // SAFETY: the caller's argument, or what is in its register: libc passes it on all the same.
+                    Some(next) => unsafe { next(fd, command, argument) },
+                    None => -1,
+                }
+            })
+        }
+    };
+}
+
+fcntl!(fcntl, c"fcntl");
+fcntl!(fcntl64, c"fcntl64");
 
 door!(/// See setrlimit(2): a limit of sizes of files concerns the swap file.
     setrlimit, c"setrlimit", SYS_setrlimit, (which: c_uint, new: *const libc::rlimit));

@@ -14,8 +14,8 @@ static NEXT: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 /// One bit for each number that is not simply passed on.
 static OURS: [u64; 8] = {
-    const NUMBERS: [usize; 24] =
-        [3, 9, 10, 11, 25, 28, 33, 54, 56, 57, 59, 149, 150, 151, 152, 160, 278, 292, 322, 325, 329, 425, 435, 436];
+    const NUMBERS: [usize; 27] =
+        [3, 5, 9, 10, 11, 25, 28, 32, 33, 54, 56, 57, 59, 72, 149, 150, 151, 152, 160, 278, 292, 322, 325, 329, 425, 435, 436];
     let mut bits = [0; 8];
     let mut i = 0;
     while i < NUMBERS.len() {
@@ -76,7 +76,7 @@ unsafe extern "C" fn slowly(number: usize, a: usize, b: usize, c: usize, d: usiz
         }
         // SAFETY: the caller's promise.
         278 => unsafe { direct_doors::vmsplice(a as c_int, b as *const libc::iovec, c, d as u32) },
-        3 | 33 | 160 | 292 | 436 => {
+        3 | 5 | 32 | 33 | 72 | 160 | 292 | 436 => {
             // SAFETY: the caller's promise.
             descriptors::door(number as i64, [a, b, c], || unsafe { next(number, a, b, c, d, e, f) } as c_int) as isize
         }

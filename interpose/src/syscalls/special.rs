@@ -60,7 +60,10 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
         9 | 10 | 11 | 25 | 28 | 149..=152 | 325 | 329 => {
             mappings::answer(engine, slot.number, slot.args).map_or(Verdict::Go(Way::Soon), Verdict::Done)
         }
-        3 | 33 | 292 | 436 => descriptors::answer(engine, slot.number, slot.args).map_or(Verdict::Go(Way::Waits), Verdict::Done),
+        3 | 33 | 72 | 292 | 436 => {
+            descriptors::answer(engine, slot.number, [a, b, c]).map_or(Verdict::Go(Way::Waits), Verdict::Done)
+        }
+        5 | 32 => descriptors::answer(engine, slot.number, [a, b, c]).map_or(Verdict::Go(Way::Soon), Verdict::Done),
         160 | 302 => {
             // setrlimit, prlimit64: of the sizes of files, perhaps.
             file::expect_size_limit();
