@@ -34,22 +34,22 @@ line "shuf" VMALLOC_ARENA=8M VMALLOC_SWAP=64M <<'END'
 under shuf --random-source="$text" "$text"
 END
 
-line "tsort, join, comm, fold, tail" VMALLOC_ARENA=1M VMALLOC_SWAP=64M <<'END'
+line "tsort, join, comm, fold, tail" VMALLOC_ARENA=768K VMALLOC_SWAP=64M <<'END'
 awk '{print $1, $3}' "$text" | head -8000 >pairs
 under tsort pairs 2>/dev/null | sha256sum
 cut -d' ' -f1 pairs | sort -u >one
 cut -d' ' -f2 pairs | sort -u >two
 under comm one two | sha256sum
 under join one two | sha256sum
-under tail -n 100000 <"$text" | sha256sum
+cat "$text" | under tail -n 100000 | sha256sum
 tr '\n' ' ' <"$text" | under fold -s -w 70 | sha256sum
 END
 
-line "gawk" needs:gawk=gawk <<'END'
+line "gawk" needs:gawk=gawk VMALLOC_ARENA=14M <<'END'
 under gawk -f "$real/words.awk" "$text"
 END
 
-line "mawk" needs:mawk=mawk VMALLOC_ARENA=8M VMALLOC_SWAP=64M <<'END'
+line "mawk" needs:mawk=mawk VMALLOC_ARENA=7M VMALLOC_SWAP=64M <<'END'
 under mawk '{ n[$1]++; s[$3] = s[$3] $2 } END { for (w in n) print w, n[w], length(s[w]) }' "$text" | sort
 END
 
@@ -61,7 +61,7 @@ line "grep -r" VMALLOC_ARENA=192K <<'END'
 under grep -rhoE '[a-z]+_(init|exit|alloc|free)[a-z_]*' /usr/include | sort | uniq -c
 END
 
-line "grep -f, 20,000 patterns" VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'
+line "grep -f, 20,000 patterns" VMALLOC_ARENA=3M VMALLOC_SWAP=256M <<'END'
 cut -d' ' -f1 "$text" | sort -u | sed -n 'p;n' >patterns
 under grep -cFf patterns "$text"
 under grep -oFf patterns "$text" | sha256sum
@@ -69,7 +69,7 @@ END
 
 line "diff" needs:diff=diffutils VMALLOC_ARENA=2M VMALLOC_SWAP=128M <<'END'
 sed 's/^\([a-f]\)\(.*\)7$/\2\1/' "$text" >other
-under diff "$text" other | sha256sum
+{ under diff "$text" other; echo "status $?"; } | sha256sum
 END
 
 line "find, xargs" needs:find=findutils VMALLOC_ARENA=192K few:"small heaps, many processes" <<'END'

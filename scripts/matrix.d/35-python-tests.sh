@@ -9,7 +9,7 @@ version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])
 python_test() {
     local name=$1
     shift
-    line "$name" needs:"/usr/lib/python$version/test/test_subprocess.py=libpython$version-testsuite" VMALLOC_ARENA=4M VMALLOC_SWAP=512M limit:240 "$@" <<END
+    line "$name" needs:"/usr/lib/python$version/test/test_subprocess.py=libpython$version-testsuite" VMALLOC_ARENA=4M VMALLOC_SWAP=128M limit:240 "$@" <<END
 unset PYTHONHASHSEED
 under /usr/bin/python3 -m test -q --timeout 200 $name >log 2>&1
 status=\$?
