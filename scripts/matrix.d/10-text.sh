@@ -61,13 +61,13 @@ line "grep -r" VMALLOC_ARENA=192K <<'END'
 under grep -rhoE '[a-z]+_(init|exit|alloc|free)[a-z_]*' /usr/include | sort | uniq -c
 END
 
-line "grep -f, 20,000 patterns" VMALLOC_ARENA=3M VMALLOC_SWAP=256M <<'END'
+line "grep -f, 20,000 patterns" VMALLOC_ARENA=3900K VMALLOC_SWAP=256M <<'END'
 cut -d' ' -f1 "$text" | sort -u | sed -n 'p;n' >patterns
 under grep -cFf patterns "$text"
 under grep -oFf patterns "$text" | sha256sum
 END
 
-line "diff" needs:diff=diffutils VMALLOC_ARENA=2M VMALLOC_SWAP=128M <<'END'
+line "diff" needs:diff=diffutils VMALLOC_ARENA=10M VMALLOC_SWAP=128M <<'END'
 sed 's/^\([a-f]\)\(.*\)7$/\2\1/' "$text" >other
 { under diff "$text" other; echo "status $?"; } | sha256sum
 END
