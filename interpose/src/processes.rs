@@ -10,6 +10,7 @@ use crate::{engine, next, signals, statistics, syscalls, thread};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 use core::ffi::{c_char, c_int, c_void};
+use core::sync::atomic::{AtomicU32, Ordering};
 use vmcore::engine::Engine;
 use vmcore::fork::Snapshot;
 use vmcore::lock::Lock;
@@ -20,7 +21,7 @@ use vmcore::sys::Errno;
 
 fn region_of(own: Option<&'static thread::Thread>) -> Option<&'static Region> {
     // SAFETY: regions live for ever.
-    unsafe { own?.region.load(core::sync::atomic::Ordering::Relaxed).as_ref() }
+    unsafe { own?.region.load(Ordering::Relaxed).as_ref() }
 }
 
 /// Held from before a fork until after it.
@@ -40,7 +41,7 @@ impl Forking {
         let own = thread::running();
         let snapshot = engine.snapshot(region_of(own));
         if let Err(error) = &snapshot {
-            say(format_args!("fork: no room for the child's copy of the heap (error {})", error.0));
+            complain(*error);
         }
         Forking { snapshot, own, signals }
     }
@@ -65,6 +66,16 @@ impl Forking {
         }
         survive(engine, self.own);
         set_signal_mask(self.signals);
+    }
+}
+
+/// Says why a fork failed: the first time, and then ever more seldom. Some programs try until it works.
+fn complain(error: Errno) {
+    static FAILURES: AtomicU32 = AtomicU32::new(0);
+    // Relaxed: it only counts.
+    let failures = FAILURES.fetch_add(1, Ordering::Relaxed) + 1;
+    if failures.is_power_of_two() {
+        say(format_args!("fork: no room for the child's copy of the heap (error {}, failure {failures})", error.0));
     }
 }
 
@@ -96,7 +107,7 @@ fn survive(engine: &'static Engine, own: Option<&'static thread::Thread>) {
     }
     // SAFETY: the child's only thread.
     unsafe { thread::survive_fork(own) };
-    engine.gauges.threads.store(1, core::sync::atomic::Ordering::Relaxed);
+    engine.gauges.threads.store(1, Ordering::Relaxed);
     signals::survive_fork();
     syscalls::survive_fork(own);
     statistics::survive_fork();

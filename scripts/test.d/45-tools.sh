@@ -47,3 +47,24 @@ says "file size, hard limit" 78 "ulimit -f" bash -c 'ulimit -f 100; exec env "$@
 says "address space" 1 "ulimit -v" \
     bash -c 'ulimit -v 20000; env "$@" 2>&1 >/dev/null | sed -n 1p >&2; exit "${PIPESTATUS[0]}"' - \
     LD_PRELOAD="$library" "$p/vector_multiply" 1000
+
+# A fork needs two descriptors for the copy. Where even the hard limit leaves none, it fails and says so, but not 1,000 times.
+cat >"$work/forks.py" <<'IN'
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+descriptors = [os.open("/dev/null", os.O_RDONLY)]
+try:
+    while True:
+        descriptors.append(os.dup(descriptors[0]))
+except OSError:
+    pass
+for attempt in range(1000):
+    try:
+        os.fork() or os._exit(0)
+    except OSError as error:
+        assert error.errno == 12, error
+IN
+# shellcheck disable=SC2016
+check "forks without descriptors" \
+    bash -c '"$@" 2>"$0" && n=$(grep -c "no room for the child" "$0") && [ "$n" -ge 1 ] && [ "$n" -le 10 ]' "$work/forks" \
+    env LD_PRELOAD="$library" "$python" "$work/forks.py"
