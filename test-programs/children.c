@@ -183,6 +183,11 @@ static void clones(void)
     CHECK(child > 0 && descriptor >= 0 && WEXITSTATUS(wait_for(child)) == 43, "clone with CLONE_PIDFD");
     close(descriptor);
     heap_is_right("after a child with CLONE_PIDFD");
+    for (int i = 0; i < 3; i++) {
+        child = clone(on_own_memory, stack + STACK, CLONE_FILES | SIGCHLD, heap);
+        CHECK(child > 0 && WEXITSTATUS(wait_for(child)) == 43, "clone with CLONE_FILES");
+        heap_is_right("after a child with CLONE_FILES");
+    }
     child = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0);
     if (child == 0)
         _exit(on_own_memory(heap));

@@ -137,9 +137,10 @@ pub fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Con
 
 /// A child with memory of its own.
 fn copy(engine: &'static Engine, context: &mut Context, slot: &Slot, plan: &Plan) -> isize {
-    // What the kernel would do to the child before it has its own heap is done afterwards.
+    // What the kernel would do to the child before it has its own heap is done afterwards. Descriptors
+    // are not shared but copied: parent and child close what the other goes on with.
     let mut words = plan.words;
-    words[FLAGS] &= !(SET_BLOCK | SET_CHILD_WORD);
+    words[FLAGS] &= !(SET_BLOCK | SET_CHILD_WORD | flag(libc::CLONE_FILES));
     let stack = plan.stack();
     (words[STACK], words[STACK_SIZE]) = (0, 0);
     let [flags, pidfd, child_tid, parent_tid, signal, ..] = words;
