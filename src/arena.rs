@@ -8,7 +8,8 @@
 //!
 //! The engine view maps all of it, writable, for the life of the process; the program sees a frame
 //! only where a page is mapped to it. A forked child gets a file of its own at the same addresses; one in a
-//! sandbox that forbids memory files gets memory without a name, of which the engine view is the handle.
+//! sandbox that forbids memory files gets memory without a name, with a third mapping that allows nothing as its
+//! handle.
 
 use crate::bitmap;
 use crate::descriptor::Descriptor;
@@ -16,7 +17,7 @@ use crate::policy::Node;
 use crate::sys::medium::Medium;
 use crate::sys::memory::{self, Protection};
 use crate::sys::{file, Result};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// What is known of a frame.
 #[repr(C)]
@@ -149,6 +150,8 @@ pub struct Tables {
 pub struct Arena {
     layout: Layout,
     file: Descriptor,
+    /// Where memory without a name is mapped to be mapped again; 0 if there is a file.
+    handle: AtomicUsize,
     view: usize,
 }
 
@@ -159,7 +162,7 @@ impl Arena {
         let fd = file::memory_file(c"vmalloc-arena", len as u64)?;
         // SAFETY: a new mapping at an address that the kernel chooses.
         let view = unsafe { memory::map(None, len, Protection::ReadWrite, fd, 0)? };
-        let arena = Arena { layout, file: Descriptor::new(fd), view };
+        let arena = Arena { layout, file: Descriptor::new(fd), handle: AtomicUsize::new(0), view };
         // SAFETY: the layout keeps the three arrays apart and inside the static bookkeeping, which is
         // fresh zeros, valid for all three, mapped for ever; only this call makes references to them.
         let tables = unsafe {
@@ -194,11 +197,11 @@ impl Arena {
     /// # Safety
     /// The range must be the caller's.
     pub unsafe fn show(&self, at: usize, len: usize, protection: Protection, frame: u32) -> Result<()> {
-        if self.file.number().is_none() {
-            // SAFETY: the caller's promise.
-            return unsafe { memory::map_again(self.view(frame), at, len, protection) };
-        }
         let offset = self.offset(frame);
+        if let Some(handle) = self.handle() {
+            // SAFETY: the caller's promise.
+            return unsafe { memory::map_again(handle + offset as usize, at, len, protection) };
+        }
         // SAFETY: the caller's promise.
         self.file.lend(|fd| unsafe { memory::map(Some(at), len, protection, fd, offset) }).map(|_| ())
     }
@@ -208,13 +211,18 @@ impl Arena {
     /// # Safety
     /// As [`Arena::show`].
     pub unsafe fn show_populated(&self, at: usize, len: usize, frame: u32) -> Result<()> {
-        if self.file.number().is_none() {
-            // SAFETY: the caller's promise.
-            return unsafe { memory::map_again(self.view(frame), at, len, Protection::ReadWrite) };
-        }
         let offset = self.offset(frame);
+        if let Some(handle) = self.handle() {
+            // SAFETY: the caller's promise.
+            return unsafe { memory::map_again(handle + offset as usize, at, len, Protection::ReadWrite) };
+        }
         // SAFETY: the caller's promise.
         self.file.lend(|fd| unsafe { memory::map_populated(at, len, fd, offset) }).map(|_| ())
+    }
+
+    fn handle(&self) -> Option<usize> {
+        // Relaxed: stored before the process has a second thread.
+        Some(self.handle.load(Ordering::Relaxed)).filter(|handle| *handle != 0)
     }
 
     /// The address of a frame in the engine view.
@@ -293,21 +301,27 @@ impl Arena {
     /// # Safety
     /// The copy must hold everything that is in use, and no other thread may run.
     pub unsafe fn continue_on(&self, copy: Medium) -> Result<()> {
-        // SAFETY: the view is ours, and the copy says the same at every address.
-        let fd = unsafe {
+        let len = (self.layout.frames as usize) << self.layout.page_shift;
+        // SAFETY: the view is ours, and the copy says the same at every address. The handle is nobody else's.
+        let (fd, handle) = unsafe {
             match copy {
                 Medium::File(fd) => {
-                    let len = (self.layout.frames as usize) << self.layout.page_shift;
                     memory::map(Some(self.view), len, Protection::ReadWrite, fd, 0)?;
-                    fd
+                    (fd, 0)
                 }
-                Medium::Memory { at, len } => {
-                    memory::move_to(at, self.view, len)?;
-                    -1
+                Medium::Memory { at, .. } => {
+                    memory::protect(at, len, Protection::None)?;
+                    memory::map_again(at, self.view, len, Protection::ReadWrite)?;
+                    (-1, at)
                 }
             }
         };
         self.file.replace(fd).into_iter().for_each(file::close);
+        let parents = self.handle.swap(handle, Ordering::Relaxed);
+        if parents != 0 {
+            // SAFETY: the parent's memory, which this process uses no more.
+            let _ = unsafe { memory::unmap(parents, len) };
+        }
         Ok(())
     }
 

@@ -97,7 +97,8 @@ pub unsafe fn map_populated(at: usize, len: usize, fd: i32, offset: u64) -> Resu
     unsafe { syscall!(libc::SYS_mmap, at, len, Protection::ReadWrite.bits(), flags, fd, offset) }
 }
 
-/// Maps `len` bytes of the shared memory that is mapped at `from` once more, at `at`: mremap(2) of nothing.
+/// Maps `len` bytes of the shared memory that is mapped at `from`, where it allows nothing, once more at `at`:
+/// mremap(2) of nothing. Nobody sees the range with another protection before.
 ///
 /// # Safety
 /// The range at `at` must be the caller's.
@@ -106,19 +107,10 @@ pub unsafe fn map_again(from: usize, at: usize, len: usize, protection: Protecti
     unsafe {
         syscall!(libc::SYS_mremap, from, 0, len, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, at)?;
         match protection {
-            Protection::ReadWrite => Ok(()),
+            Protection::None => Ok(()),
             other => protect(at, len, other),
         }
     }
-}
-
-/// Moves a mapping to `at`, replacing what is there.
-///
-/// # Safety
-/// Both ranges must be the caller's, and nobody may use the mapping where it was.
-pub unsafe fn move_to(from: usize, at: usize, len: usize) -> Result<()> {
-    // SAFETY: the caller owns both ranges.
-    unsafe { syscall!(libc::SYS_mremap, from, len, len, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, at).map(|_| ()) }
 }
 
 /// Changes what the range allows.
