@@ -1,7 +1,10 @@
-/* Do detached threads end well when libc's own data about threads is paged out?
+/* Question: do detached threads end well when libc's own data about threads is paged out?
  *
  * A detached thread frees stacks and thread-local storage of threads that ended before it, after its
- * last destructor and with every signal blocked: blocks that may be absent. detached [ROUNDS] [BYTES] */
+ * last destructor and with every signal blocked: blocks that may be absent.
+ *
+ * usage: detached [rounds] [bytes to page out]
+ */
 #include "common.h"
 #include <semaphore.h>
 

@@ -74,7 +74,9 @@ same() {
     status=$?
     preload_time=$(seconds_since "$began")
     evictions=0 faults=0
-    if [ "$status" -ne "$expected" ]; then
+    if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+        not_ok "$name" "did not end within $limit seconds" "$work/err"
+    elif [ "$status" -ne "$expected" ]; then
         not_ok "$name" "exit status $status, natively $expected" "$work/err" "$native.err"
     elif ! cmp -s "$native.out" "$work/out"; then
         diff "$native.out" "$work/out" >"$work/difference"

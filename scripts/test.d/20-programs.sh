@@ -21,8 +21,10 @@ same                   "fork while threads start"   -- "$p/fork_starting"
 mkdir -p "$work/swap"
 same -p                "the swap directory moved away" VMALLOC_SWAP_DIR="$work/swap" VMALLOC_ARENA=2M -- "$p/moved_away" "$work/swap"
 same -p                "signal calls"               -- "$p/signal_calls"
+same -p                "stacks of signals"          -- "$p/signal_stacks"
 same -p                "children of every make"     -- "$p/children"
 same -p                "life of threads"            -- "$p/thread_life"
+same -p                "threads of other makers"    VMALLOC_ARENA=2M VMALLOC_SWAP=24M -- "$p/thread_makers" 3M 1M
 same -p                "C++ exceptions"             -- "$p/exceptions"
 same -p                "libraries"                  -- "$p/libraries"
 same -n                "a malloc of the program's own" -- "$p/own_malloc"
@@ -80,8 +82,11 @@ if [ "$mode" != quick ]; then
     same -p "signals"                   "${small[@]}" -- "$p/signals" 2M 1M
     same -p "signal calls"              "${small[@]}" -- "$p/signal_calls" 2M 1M
     same -p "deaths by signals"         "${small[@]}" -- "$p/deaths" 2M
+    same -p "stacks of signals"         "${small[@]}" -- "$p/signal_stacks" 2M 1M
     same -p "children of every make"    "${small[@]}" VMALLOC_SWAP=24M -- "$p/children" 2M 1M
     same -p "life of threads"           "${small[@]}" VMALLOC_SWAP=24M -- "$p/thread_life" 4M 1M
+    same -p "detached threads"          "${small[@]}" VMALLOC_SWAP=24M -- "$p/detached" 6 1M
+    same -p "threads of other makers"   "${small[@]}" VMALLOC_SWAP=24M -- "$p/thread_makers" 4M 1M
     same -p "many forks"                "${small[@]}" -- "$p/many_forks" 1000
     same -p "stacks"                    "${small[@]}" -- "$p/stacks" 2M threads coroutines
     # A stack that lost the page that its thread stood on was a matter of one run in ninety.

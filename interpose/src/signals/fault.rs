@@ -92,7 +92,8 @@ unsafe fn forward_words(info: &Info, context: &mut Context) {
     let action = actions::meant(signal);
     let state = thread.map(|thread| &thread.signals);
     if state.is_some_and(|state| masks::interrupted(state, context).has(signal)) {
-        if let Some(state) = state.filter(|_| action.handler != libc::SIG_IGN) {
+        // Also one that is ignored: the action may change before it is let in.
+        if let Some(state) = state {
             masks::keep(state, info);
         }
     } else if action.calls() {

@@ -105,7 +105,7 @@ pub fn answer_waiting() {
 pub fn answer(context: &mut Context) -> bool {
     let asked = |thread: &&Thread| thread.guard.asked.swap(false, Ordering::AcqRel);
     let Some(thread) = thread::running().filter(asked) else {
-        return strangers::enter();
+        return strangers::enter(context);
     };
     direct::restart(context);
     if thread.guard.dispatched.load(Ordering::Relaxed) {

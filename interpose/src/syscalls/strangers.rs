@@ -3,7 +3,9 @@
 //! without a guard.
 
 use super::{dispatch_on, prepare_thread};
-use crate::signals::{self, kernel};
+use crate::signals;
+use crate::signals::frame::Context;
+use crate::signals::stack::Alternate;
 use crate::thread;
 use crate::threads;
 use core::ffi::CStr;
@@ -66,7 +68,7 @@ fn ask(tid: u32) {
 }
 
 /// SIGSYS that is no trap: if the running thread is a stranger that was asked, it enters. False if not.
-pub fn enter() -> bool {
+pub fn enter(context: &mut Context) -> bool {
     if !ASKING.load(Ordering::SeqCst) || is_known(sys::id()) {
         return false;
     }
@@ -76,8 +78,9 @@ pub fn enter() -> bool {
     record.signals.inherit(&signals::ThreadState::default());
     // Its storage is its creator's, unless nobody has left a record there.
     thread::begin(record, thread::current().is_none());
-    // SAFETY: the stack lives as long as the record, for ever.
-    let _ = unsafe { kernel::set_alternate(Some(&signals::kernel_stack(record))) };
+    record.signals.alternate.set(Alternate::from_kernel(&context.stack));
+    // The return from the handler sets the stack that its frame names.
+    context.stack = signals::kernel_stack(record);
     record.selector.store(1, Ordering::SeqCst);
     record.guard.dispatched.store(dispatch_on(record), Ordering::SeqCst);
     threads::note_unannounced(record);
