@@ -3,7 +3,7 @@
 //! malloc runs before constructors and before libc has set `environ`; then the kernel's copy of the
 //! environment is read.
 
-use crate::{aside, signals, statistics, syscalls, thread};
+use crate::{aside, sandbox, signals, statistics, syscalls, thread};
 use core::ffi::{c_char, CStr};
 use core::sync::atomic::{AtomicBool, Ordering};
 use spin::Once;
@@ -49,6 +49,7 @@ fn make() -> Option<&'static Engine> {
         return None;
     }
     let config = CONFIG.call_once(read_settings);
+    sandbox::refuse_without_calls();
     refuse_small_files(config);
     let made = ENGINE.try_call_once(|| {
         let hooks = Hooks { arm: syscalls::arm, who };
@@ -198,6 +199,9 @@ fn refuse_start(config: &Config<'static>, error: StartError) -> ! {
             say(format_args!("VMALLOC_HEAP={}: does not fit into the address space", HumanSize(config.heap)));
             exit()
         }
+        StartError::Memory(errno) if matches!(errno.0, libc::EPERM | libc::EACCES | libc::ENOSYS) => {
+            sandbox::refuse("memfd_create or ftruncate")
+        }
         StartError::Memory(errno) => {
             say(format_args!(
                 "cannot get an arena of {} from the kernel (error {}); use a smaller VMALLOC_ARENA",
@@ -216,7 +220,7 @@ pub fn refuse(error: &ConfigError<'_>) -> ! {
 }
 
 /// The program does not start.
-fn exit() -> ! {
+pub fn exit() -> ! {
     loop {
         // SAFETY: ends the process.
         unsafe { vmcore::sys::call(libc::SYS_exit_group, [EXIT_BAD_CONFIG as usize, 0, 0, 0, 0, 0]) };

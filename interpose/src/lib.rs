@@ -16,6 +16,7 @@ mod misuse;
 mod next;
 mod processes;
 mod resizing;
+mod sandbox;
 mod settings;
 mod signals;
 mod statistics;

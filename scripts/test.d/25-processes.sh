@@ -14,7 +14,7 @@ fi
 
 # membarrier refused, as by a sandbox: gates are closed with fences then.
 without_barrier() {
-    "$programs/deny" membarrier env LD_PRELOAD="$library" VMALLOC_ARENA=1M VMALLOC_SWAP=8M "$programs/$1" "${@:2}"
+    "$programs/deny" membarrier EPERM env LD_PRELOAD="$library" VMALLOC_ARENA=1M VMALLOC_SWAP=8M "$programs/$1" "${@:2}"
 }
 export -f without_barrier
 export programs library work

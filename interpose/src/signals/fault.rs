@@ -34,6 +34,10 @@ unsafe extern "C" fn on_fault(_signal: c_int, info: *mut libc::siginfo_t, contex
                 Outcome::Lost => return unsafe { force(&kernel::info(libc::SIGBUS, libc::BUS_ADRERR, address), context, false) },
             }
         }
+        if let Some(after) = crate::syscalls::give_up(context.registers[register::RIP] as usize) {
+            context.registers[register::RIP] = after as u64;
+            return;
+        }
     }
     // SAFETY: as this handler was called.
     unsafe { forward_words(info, context) };

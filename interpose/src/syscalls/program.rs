@@ -3,6 +3,7 @@
 
 use super::shapes::Memory;
 use super::slots::Pins;
+use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::engine::Engine;
 use vmcore::sys::{self, thread};
 use vmcore::trace::Access;
@@ -116,14 +117,51 @@ pub fn look(engine: &'static Engine, address: usize, to: &mut [u8]) -> bool {
     transfer(libc::SYS_process_vm_readv, to.as_mut_ptr() as usize, address, to.len())
 }
 
+/// A sandbox refuses the kernel's copying between processes, also from this one to itself.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
 /// Copies between our memory and the program's, by the kernel: a wrong address is an error, not a fault.
 fn transfer(number: i64, ours: usize, program: usize, len: usize) -> bool {
-    let local = [ours, len];
-    let remote = [program, len];
-    let own = thread::process_id() as usize;
-    let args = [own, local.as_ptr() as usize, 1, remote.as_ptr() as usize, 1, 0];
-    // SAFETY: both vectors live through the call, and `ours` has room.
-    unsafe { sys::call(number, args) == len as isize }
+    // Relaxed: whoever does not see it yet is refused once more.
+    if !REFUSED.load(Ordering::Relaxed) {
+        let local = [ours, len];
+        let remote = [program, len];
+        let own = thread::process_id() as usize;
+        let args = [own, local.as_ptr() as usize, 1, remote.as_ptr() as usize, 1, 0];
+        // SAFETY: both vectors live through the call, and `ours` has room.
+        let done = unsafe { sys::call(number, args) };
+        if !matches!(-done as i32, libc::EPERM | libc::EACCES | libc::ENOSYS) {
+            return done == len as isize;
+        }
+        REFUSED.store(true, Ordering::Relaxed);
+    }
+    let (to, from) = if number == libc::SYS_process_vm_writev { (program, ours) } else { (ours, program) };
+    // SAFETY: `ours` has room; a fault at the program's address ends the copy.
+    unsafe { copy_carefully(to, from, len) == 0 }
+}
+
+/// Copies `len` bytes; how many are left when it meets memory that cannot be accessed. The fault handler
+/// knows the one instruction that touches memory ([`give_up`]).
+#[unsafe(naked)]
+unsafe extern "C" fn copy_carefully(to: usize, from: usize, len: usize) -> usize {
+    core::arch::naked_asm!(
+        ".globl vmalloc_copies, vmalloc_copied",
+        ".hidden vmalloc_copies, vmalloc_copied",
+        "mov rcx, rdx",
+        "vmalloc_copies: rep movsb",
+        "vmalloc_copied: mov rax, rcx",
+        "ret",
+    )
+}
+
+/// The instruction at `rip` has met memory that is not to be had: where to go on if it is that of a
+/// careful copy.
+pub fn give_up(rip: usize) -> Option<usize> {
+    unsafe extern "C" {
+        static vmalloc_copies: u8;
+        static vmalloc_copied: u8;
+    }
+    (rip == (&raw const vmalloc_copies) as usize).then_some((&raw const vmalloc_copied) as usize)
 }
 
 /// Copies `len` bytes between memory of ours and program memory, which may be absent; how many.
