@@ -49,7 +49,10 @@ fn make() -> Option<&'static Engine> {
         return None;
     }
     let config = CONFIG.call_once(read_settings);
-    sandbox::refuse_without_calls();
+    if let Some(name) = sandbox::refused_call() {
+        aside::step(format_args!("a sandbox refuses the system call {name}"));
+        return None;
+    }
     refuse_small_files(config);
     let made = ENGINE.try_call_once(|| {
         let hooks = Hooks { arm: syscalls::arm, who };
@@ -199,9 +202,6 @@ fn refuse_start(config: &Config<'static>, error: StartError) -> ! {
             say(format_args!("VMALLOC_HEAP={}: does not fit into the address space", HumanSize(config.heap)));
             exit()
         }
-        StartError::Memory(errno) if matches!(errno.0, libc::EPERM | libc::EACCES | libc::ENOSYS) => {
-            sandbox::refuse("memfd_create or ftruncate")
-        }
         StartError::Memory(errno) => {
             say(format_args!(
                 "cannot get an arena of {} from the kernel (error {}); use a smaller VMALLOC_ARENA",
@@ -220,7 +220,7 @@ pub fn refuse(error: &ConfigError<'_>) -> ! {
 }
 
 /// The program does not start.
-pub fn exit() -> ! {
+fn exit() -> ! {
     loop {
         // SAFETY: ends the process.
         unsafe { vmcore::sys::call(libc::SYS_exit_group, [EXIT_BAD_CONFIG as usize, 0, 0, 0, 0, 0]) };

@@ -1,9 +1,8 @@
 //! Sandboxes (seccomp filters) refuse system calls. What there is another way for is done that way:
 //! Syscall User Dispatch, membarrier, process_vm_readv, copy_file_range, fallocate. The calls here have
-//! none, so they are tried before the program starts.
+//! none, so they are tried before the engine is made.
 
 use core::ffi::c_int;
-use vmcore::report::say;
 use vmcore::sys;
 
 /// A call with arguments that change nothing, and the error that it should answer with; 0 for none.
@@ -20,21 +19,12 @@ const TRIALS: [Trial; 6] = [
     ("pwrite64", libc::SYS_pwrite64, [NOWHERE, 0, 0, 0, 0, 0], libc::EBADF),
 ];
 
-/// Ends the program, before it starts, if a call is refused that nothing can replace.
-pub fn refuse_without_calls() {
-    for (name, number, args, error) in TRIALS {
+/// The name of a call that is refused and that nothing can replace.
+pub fn refused_call() -> Option<&'static str> {
+    let is_refused = |(_, number, args, error): &Trial| {
         // SAFETY: null pointers and no descriptor.
-        let result = unsafe { sys::call(number, args) };
-        if result < 0 && -result as c_int != error {
-            refuse(name);
-        }
-    }
-}
-
-/// Says which call is refused; the program does not start.
-pub fn refuse(name: &str) -> ! {
-    say(format_args!(
-        "a sandbox refuses the system call {name}, without which no memory can be paged: allow it, or run without vmalloc"
-    ));
-    crate::engine::exit()
+        let result = unsafe { sys::call(*number, *args) };
+        result < 0 && -result as c_int != *error
+    };
+    TRIALS.iter().find(|trial| is_refused(trial)).map(|(name, ..)| *name)
 }
