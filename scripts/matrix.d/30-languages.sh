@@ -48,7 +48,7 @@ under ruby -e '
 ' "$text"
 END
 
-line "lua" needs:lua5.4=lua5.4 VMALLOC_ARENA=12M VMALLOC_SWAP=128M <<'END'
+line "lua" needs:lua5.4=lua5.4 VMALLOC_ARENA=14M VMALLOC_SWAP=128M <<'END'
 cat >script.lua <<'IN'
     local count, lists = {}, {}
     for l in io.lines(arg[1]) do
