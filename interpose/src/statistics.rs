@@ -7,7 +7,7 @@
 use crate::{engine, thread};
 use core::ffi::{c_int, c_void};
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use spin::Once;
 use vmcore::config::{Config, ConfigError, Problem, Variable};
 use vmcore::engine::Engine;
@@ -29,7 +29,10 @@ static STATS: Once<Template> = Once::new();
 static TRACE: Once<Template> = Once::new();
 /// Where the table goes: the standard error of the start, which many programs close before they end.
 static TABLE: AtomicI32 = AtomicI32::new(2);
-static WRITTEN: AtomicBool = AtomicBool::new(false);
+/// Who writes: a thread's number, or one of these.
+static WRITER: AtomicU32 = AtomicU32::new(NOBODY);
+const NOBODY: u32 = 0;
+const DONE: u32 = u32::MAX;
 static BYTES: AtomicI64 = AtomicI64::new(0);
 static PEAK: AtomicI64 = AtomicI64::new(0);
 static THREADS: AtomicU64 = AtomicU64::new(0);
@@ -106,11 +109,27 @@ pub fn bytes_in_use() -> usize {
     BYTES.load(Ordering::Relaxed).max(0) as usize
 }
 
-/// The process ends: writes what was asked for, once.
+/// The process ends: writes what was asked for, once. A signal that kills waits meanwhile, and so does
+/// another thread that ends the process.
 pub fn finish() {
     // A child that shares our memory ends for itself alone.
-    if !thread::is_guest() && !WRITTEN.swap(true, Ordering::AcqRel) {
-        write();
+    if thread::is_guest() {
+        return;
+    }
+    let _quiet = sys::Quiet::begin();
+    // Relaxed: whoever comes too late reads nothing that was written; the futex has its own order.
+    match WRITER.compare_exchange(NOBODY, sys::id(), Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => {
+            write();
+            WRITER.store(DONE, Ordering::Relaxed);
+            sys::futex_wake(&WRITER, i32::MAX);
+        }
+        // Of this thread if its own writing failed, and killed it.
+        Err(writer) => {
+            while writer != sys::id() && WRITER.load(Ordering::Relaxed) == writer && writer != DONE {
+                sys::futex_wait(&WRITER, writer, None);
+            }
+        }
     }
 }
 
@@ -145,7 +164,7 @@ pub fn before_exec(number: usize, args: &[usize; 6]) {
 
 /// A forked child counts for itself.
 pub fn survive_fork() {
-    WRITTEN.store(false, Ordering::Relaxed);
+    WRITER.store(NOBODY, Ordering::Relaxed);
     THREADS.store(1, Ordering::Relaxed);
     let Some(engine) = engine::get() else {
         return;

@@ -45,6 +45,28 @@ check "statistics of a program that executes another" bash -c 'leaves_statistics
 check "statistics of a program that dies of a wrong access" bash -c 'leaves_statistics "$programs/last_words" crash'
 check "statistics of a program that is terminated" bash -c 'leaves_statistics "$programs/last_words" terminate'
 
+# A signal that kills while they are being written: here until somebody reads them. The other thread
+# blocks nothing, and would take the signal.
+leaves_whole_statistics() {
+    rm -f "$work/pipe"
+    mkfifo "$work/pipe"
+    env LD_PRELOAD="$library" VMALLOC_STATS="$work/pipe" "$python" -c '
+import threading, time
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()' &
+    local process=$! end=$((SECONDS + 60))
+    until grep -qE 'fifo_open|wait_for_partner' "/proc/$process/wchan"; do
+        [ $SECONDS -lt $end ] || { echo "it does not write"; return 1; }
+        sleep 0.05
+    done
+    kill -TERM "$process"
+    timeout 60 cat "$work/pipe" >"$work/whole"
+    wait "$process"
+    "$python" -m json.tool "$work/whole"
+}
+export -f leaves_whole_statistics
+export python
+check "statistics of a program that is terminated at its end" bash -c leaves_whole_statistics
+
 # However a process ends, nothing of it stays in any directory.
 nothing_stays() {
     mkdir -p "$work/empty"
