@@ -34,7 +34,7 @@ IN
 under bash script "$text"
 END
 
-line "dash, 300 subshells" needs:dash=dash VMALLOC_ARENA=1M VMALLOC_SWAP=64M <<'END'
+line "dash, 300 subshells" needs:dash=dash VMALLOC_ARENA=4M VMALLOC_SWAP=64M <<'END'
 cat >script <<'IN'
 all=$(head -60000 "$1")
 i=0

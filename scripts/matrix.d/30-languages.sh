@@ -7,7 +7,7 @@ line "perl" needs:perl=perl <<'END'
 under perl "$real/hashes.pl"
 END
 
-line "perl, forks and pipes" needs:perl=perl VMALLOC_ARENA=2M VMALLOC_SWAP=64M <<'END'
+line "perl, forks and pipes" needs:perl=perl VMALLOC_ARENA=4M VMALLOC_SWAP=64M <<'END'
 under perl -e '
     use POSIX; my %h; $h{"k$_"} = "v" x ($_ % 200) for 1 .. 60000;
     for my $child (1 .. 20) {
@@ -23,11 +23,11 @@ line "python3: dicts and strings" needs:python3=python3 <<'END'
 under "$python" "$real/dicts.py"
 END
 
-line "python3: processes and threads" needs:python3=python3 VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'
+line "python3: processes and threads" needs:python3=python3 VMALLOC_ARENA=6M VMALLOC_SWAP=256M <<'END'
 under "$python" "$real/processes.py"
 END
 
-line "python3: asyncio" needs:python3=python3 VMALLOC_ARENA=4M VMALLOC_SWAP=256M <<'END'
+line "python3: asyncio" needs:python3=python3 VMALLOC_ARENA=8M VMALLOC_SWAP=256M <<'END'
 under "$python" "$real/streams.py"
 END
 
