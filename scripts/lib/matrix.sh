@@ -57,6 +57,11 @@ settle() {
     echo "${settled[*]}"
 }
 
+# The options of this run as a part of a file's name, like ".policy-fifo.delay"; nothing without options.
+variant() {
+    printf '%s' "${policy:+.policy-$policy}${page:+.page-$page}${delay:+.delay}"
+}
+
 # run_line DIRECTORY SECONDS USER: runs $work/line.sh in a fresh directory; what it writes goes to
 # out, err, status and time in DIRECTORY.
 run_line() {
@@ -141,14 +146,13 @@ compare_line() {
     if [ "$verdict" = same ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     printf "$row" "$name" "$(cat "$native/time")" "$(cat "$here/time")" "$faults" "$swap_ins" "$evictions" "$processes" "$verdict"
     cat "$work/why"
-    printf '%s\t' "$verdict" "$settings" "$(cat "$native/time")" "$(cat "$here/time")" \
-        "$faults" "$swap_ins" "$evictions" "$processes" >"$kept/$slug/last"
-    [ -n "$arena$policy$page$delay" ] || cp "$kept/$slug/last" "$kept/$slug/result"
+    [ -n "$arena" ] || printf '%s\t' "$verdict" "$settings" "$(cat "$native/time")" "$(cat "$here/time")" \
+        "$faults" "$swap_ins" "$evictions" "$processes" >"$kept/$slug/result$(variant)"
 }
 
 # Whether the run in HERE is as good as the one in NATIVE; says why not.
 judge() {
-    local native=$1 here=$2 few=$3
+    local native=$1 here=$2 few=$3 least
     rm -f "$work/counts"
     if [ "$(cat "$native/status")" -ne 0 ]; then
         explain "exit status $(cat "$native/status") natively: the line is wrong" "$native/err"
@@ -165,8 +169,10 @@ judge() {
     else
         read -r evictions _ _ _ swap_ins <"$work/counts"
         [ -n "$few" ] && return 0
-        [ "$evictions" -ge 1000 ] && [ "$swap_ins" -ge 1000 ] && return 0
-        explain "$evictions evictions and $swap_ins swap-ins: not the thousands that would prove something"
+        # 4 MB, in pages of any size.
+        least=$((1000 * 4096 / $(bytes "${page:-4K}")))
+        [ "$evictions" -ge "$least" ] && [ "$swap_ins" -ge "$least" ] && return 0
+        explain "$evictions evictions and $swap_ins swap-ins: not the $least that would prove something"
     fi
 }
 

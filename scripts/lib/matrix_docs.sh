@@ -1,8 +1,10 @@
-# docs/PROGRAMS.md, from the last run of each line with its own settings. Sourced by scripts/matrix.
+# docs/PROGRAMS.md, from the last run of each line, with its own settings and with each set of options.
+# Sourced by scripts/matrix.
 
-tables=$work/tables
-group_file="" group_shown=""
+tables=$work/tables options_table=$work/options_table
+group_shown="" variants=()
 : >"$tables"
+: >"$options_table"
 
 # table_row NAME REASON: one row, from what compare_line kept. $work/line.sh is the line.
 table_row() {
@@ -21,14 +23,50 @@ table_row() {
         } >>"$tables"
     fi
     command=$(sed "1,/^# END OF THE BEGINNING/d" "$work/line.sh" | first_command)
-    if [ -s "$kept/$slug/result" ]; then
-        # Not by tabs, of which two would count as one.
-        IFS=$'\037' read -r verdict settings native here faults swap_ins evictions processes _ < <(tr '\t' '\037' <"$kept/$slug/result")
-    else
-        verdict="not run" settings="" native="" here="" faults="" swap_ins="" evictions="" processes=""
-    fi
+    read_result "$kept/$slug/result" || verdict="not run"
     [ -z "$few" ] || verdict+="; pages little: $few"
     echo "| $name | \`$command\` | ${settings//VMALLOC_/} | $faults | $swap_ins | $evictions | $processes | $native | $here | $verdict |" >>"$tables"
+    options_row "$name"
+}
+
+# read_result FILE: into the variables of table_row, which are empty if there is none.
+read_result() {
+    verdict="" settings="" native="" here="" faults="" swap_ins="" evictions="" processes=""
+    [ -s "$1" ] || return 1
+    # Not by tabs, of which two would count as one.
+    IFS=$'\037' read -r verdict settings native here faults swap_ins evictions processes _ < <(tr '\t' '\037' <"$1")
+    return 0
+}
+
+# The sets of options that some line was run with, as `variant` writes them.
+find_variants() {
+    mapfile -t variants < <(cd "$kept" && find . -name 'result.*' | sed 's/.*result//' | sort -u)
+}
+
+# options_row NAME: what became of the line with options, if it was run with any.
+options_row() {
+    local variant row="| $current: $1 |" any=""
+    [ ${#variants[@]} -gt 0 ] || find_variants
+    for variant in "${variants[@]}"; do
+        if read_result "$kept/$slug/result$variant"; then
+            any=1
+            row+=" $verdict; $swap_ins |"
+        else
+            row+=" |"
+        fi
+    done
+    [ -z "$any" ] || echo "$row" >>"$options_table"
+}
+
+options_section() {
+    local variant header="| program |" rule="|---|"
+    [ -s "$options_table" ] || return 0
+    for variant in "${variants[@]}"; do
+        header+=" \`$(sed 's/\.\([a-z]*\)-\{0,1\}/ --\1 /g; s/^ //; s/ *$//' <<<"$variant")\` |"
+        rule+="---|"
+    done
+    printf '\n## With options\n\nThe output, and how many pages were swapped in.\n\n%s\n%s\n' "$header" "$rule"
+    cat "$options_table"
 }
 
 # The first command of a line that is run under the library, short enough for a table.
@@ -71,6 +109,7 @@ scripts/matrix --policy fifo       # another policy; --page 64K, --arena 16M and
 ```
 END
         cat "$tables"
+        options_section
     } >docs/PROGRAMS.md
     echo "docs/PROGRAMS.md: $(grep -c '| same' "$tables") lines are the same, $(grep -c '| FAILED' "$tables") failed, $(grep -c '| not run' "$tables") not run"
 }
