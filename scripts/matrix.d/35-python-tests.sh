@@ -27,10 +27,12 @@ python_test "test_multiprocessing_fork" VMALLOC_ARENA=16M
 python_test "test_queue test_thread test_threading" VMALLOC_ARENA=16M
 python_test "test_asyncio" VMALLOC_ARENA=22M
 python_test "test_concurrent_futures" VMALLOC_ARENA=8M
-python_test "test_signal test_threadsignals test_faulthandler" VMALLOC_ARENA=16M
+python_test "test_signal test_threadsignals test_faulthandler" VMALLOC_ARENA=6M
 python_test "test_fork1 test_wait3 test_wait4 test_posix test_os" VMALLOC_ARENA=16M
-python_test "test_json test_pickle test_marshal test_struct" VMALLOC_ARENA=16M
-python_test "test_zlib test_gzip test_bz2 test_lzma test_zipfile" VMALLOC_ARENA=16M
+python_test "test_json test_pickle test_marshal test_struct" VMALLOC_ARENA=24M
+python_test "test_zlib test_gzip test_bz2 test_zipfile" VMALLOC_ARENA=16M
+# It compresses 10 MiB of random bytes, with tables of 90 MiB that are read at random.
+python_test "test_lzma" VMALLOC_ARENA=104M
 python_test "test_sqlite3" VMALLOC_ARENA=16M
 python_test "test_socket test_select test_selectors test_epoll" VMALLOC_ARENA=16M
 python_test "test_mmap test_io test_fileio test_largefile" VMALLOC_ARENA=16M
