@@ -26,7 +26,7 @@ END
 python_test "test_subprocess" VMALLOC_ARENA=16M
 python_test "test_multiprocessing_fork" VMALLOC_ARENA=16M
 python_test "test_queue test_thread test_threading" VMALLOC_ARENA=16M
-python_test "test_asyncio" VMALLOC_ARENA=22M
+python_test "test_asyncio" VMALLOC_ARENA=30M
 python_test "test_concurrent_futures" VMALLOC_ARENA=8M
 python_test "test_signal test_threadsignals test_faulthandler" VMALLOC_ARENA=6M
 python_test "test_fork1 test_wait3 test_wait4 test_posix test_os" VMALLOC_ARENA=16M
