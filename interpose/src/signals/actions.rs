@@ -134,6 +134,9 @@ pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
         return unsafe { kernel::set_action(signal, new) };
     }
     let new = new.map(kept);
+    if SignalSet(OURS).has(signal) {
+        crate::syscalls::insist();
+    }
     if is_claimed(signal) {
         return Ok(change_claimed(signal, record, new.as_ref()));
     }

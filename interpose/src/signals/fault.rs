@@ -19,6 +19,12 @@ pub fn install() {
     let _ = unsafe { kernel::install(libc::SIGSEGV, on_fault, SignalSet::ALL) };
 }
 
+/// Takes it again, if the program has replaced our handler behind our back.
+pub fn insist() {
+    // SAFETY: as in `install`.
+    unsafe { kernel::reinstall(libc::SIGSEGV, on_fault, SignalSet::ALL) };
+}
+
 unsafe extern "C" fn on_fault(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's own arguments, which nobody else refers to.
     let (info, context) = unsafe { (&*info.cast::<Info>(), &mut *context.cast::<Context>()) };

@@ -139,10 +139,22 @@ pub unsafe fn install(signal: c_int, handler: Handler, mask: SignalSet) -> Resul
     let action = Action { handler: handler as usize, flags: SIGINFO | ONSTACK | RESTART | RESTORER, restorer: restorer(), mask };
     // SAFETY: the caller's promise.
     let old = unsafe { set_action(signal, Some(&action))? };
-    if old.handler != action.handler {
+    // A guest's actions are its own; the records are not.
+    if old.handler != action.handler && !(super::ready() && crate::thread::is_guest()) {
         super::actions::remember(signal, &old);
     }
     Ok(old)
+}
+
+/// Installs the handler again if the program has replaced it by a system call of its own, which nobody saw.
+///
+/// # Safety
+/// As [`set_action`].
+pub unsafe fn reinstall(signal: c_int, handler: Handler, mask: SignalSet) {
+    if action(signal).is_ok_and(|now| now.handler != handler as usize) {
+        // SAFETY: the caller's promise.
+        let _ = unsafe { install(signal, handler, mask) };
+    }
 }
 
 /// Changes the thread's mask, or only looks at it; returns the one before.

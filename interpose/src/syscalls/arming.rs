@@ -36,6 +36,7 @@ pub fn arm() {
     if REFUSED.load(Ordering::Relaxed) {
         return refused::arm();
     }
+    super::insist();
     // SeqCst: pairs with `enter_thread`: a new thread sees the flag, or we see the thread.
     ARMED.store(true, Ordering::SeqCst);
     for signal in (1..=64).filter(|signal| OURS & 1 << (signal - 1) == 0) {

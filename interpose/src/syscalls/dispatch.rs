@@ -80,6 +80,12 @@ pub fn install() -> Result<()> {
     unsafe { kernel::install(libc::SIGSYS, trapped, SignalSet::ALL.without(libc::SIGSEGV)).map(|_| ()) }
 }
 
+/// Installs it again, if the program has replaced it behind our back.
+pub fn insist() {
+    // SAFETY: as in `install`.
+    unsafe { kernel::reinstall(libc::SIGSYS, trapped, SignalSet::ALL.without(libc::SIGSEGV)) };
+}
+
 unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's record.
     if unsafe { (*info).si_code } != SYS_USER_DISPATCH {

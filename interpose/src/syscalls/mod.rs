@@ -210,9 +210,20 @@ pub fn forget_thread(thread: &'static Thread) {
     }
 }
 
+/// Puts our handlers back, if the program has replaced them by system calls of its own; its wishes are
+/// remembered.
+pub fn insist() {
+    crate::signals::fault::insist();
+    if !REFUSED.load(Ordering::Relaxed) {
+        dispatch::insist();
+    }
+}
+
 /// The thread's calls are trapped although the guard may not be armed; what its selector was.
 fn trap_from_now(thread: &'static Thread) -> u8 {
-    // A trap while SIGSYS is blocked kills; the program may have blocked it by a call of its own.
+    // A trap without our handler kills, and so does one while SIGSYS is blocked; the program may have done
+    // either by a call of its own (Chromium's children, before they execute).
+    insist();
     if let Ok(old) = crate::signals::kernel::change_mask(libc::SIG_UNBLOCK, Some(SignalSet(OURS))) {
         if old.0 & OURS != 0 {
             thread.signals.blocked.set(thread.signals.blocked.get() | old.0 & OURS);
