@@ -163,6 +163,7 @@ impl Arena {
         // SAFETY: a new mapping at an address that the kernel chooses.
         let view = unsafe { memory::map(None, len, Protection::ReadWrite, fd, 0)? };
         let arena = Arena { layout, file: Descriptor::new(fd), handle: AtomicUsize::new(0), view };
+        arena.keep_out_of_cores();
         // SAFETY: the layout keeps the three arrays apart and inside the static bookkeeping, which is
         // fresh zeros, valid for all three, mapped for ever; only this call makes references to them.
         let tables = unsafe {
@@ -316,6 +317,7 @@ impl Arena {
                 }
             }
         };
+        self.keep_out_of_cores();
         self.file.replace(fd).into_iter().for_each(file::close);
         let parents = self.handle.swap(handle, Ordering::Relaxed);
         if parents != 0 {
@@ -323,6 +325,13 @@ impl Arena {
             let _ = unsafe { memory::unmap(parents, len) };
         }
         Ok(())
+    }
+
+    /// A core dump has what the program sees; the same frames once more would double it.
+    fn keep_out_of_cores(&self) {
+        let len = (self.layout.frames as usize) << self.layout.page_shift;
+        // SAFETY: the view is ours, and the advice changes no contents.
+        let _ = unsafe { memory::advise(self.view, len, libc::MADV_DONTDUMP) };
     }
 
     /// Gives everything back to the system.
