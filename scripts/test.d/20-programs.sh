@@ -28,6 +28,7 @@ same -p                "children of every make"     -- "$p/children"
 same -p                "life of threads"            -- "$p/thread_life"
 same -p                "threads of other makers"    VMALLOC_ARENA=2M VMALLOC_SWAP=24M -- "$p/thread_makers" 3M 1M
 same -p                "C++ exceptions"             -- "$p/exceptions"
+same -p                "programs that are executed" VMALLOC_ARENA=2M -- "$p/executes" 3M
 same -p                "libraries"                  -- "$p/libraries"
 same -n                "a malloc of the program's own" -- "$p/own_malloc"
 same -p                "everything at once"         VMALLOC_ARENA=2M VMALLOC_HEAP=64M -- "$p/everything"
