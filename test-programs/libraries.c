@@ -30,7 +30,8 @@ static void *find(void *library, const char *name)
 static struct plugin load(const char *name, int flags, int own_namespace)
 {
     char path[4096];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
+    /* By its name alone it is found through the program's DT_RUNPATH: the loader must see who asks. */
+    snprintf(path, sizeof path, flags & RTLD_DEEPBIND ? "%.0s%s" : "%s/%s", directory, name);
     struct plugin it = {.library = own_namespace ? dlmopen(LM_ID_NEWLM, path, flags) : dlopen(path, flags)};
     CHECK(it.library != NULL, "%s", dlerror());
     it.work = find(it.library, "plugin_work"), it.touch = find(it.library, "plugin_touch");
