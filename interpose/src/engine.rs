@@ -39,8 +39,16 @@ pub fn get_or_make() -> Option<&'static Engine> {
     }
 }
 
+/// The engine is made, and the program finds errno as it was.
 #[cold]
 fn make() -> Option<&'static Engine> {
+    let errno = crate::malloc::errno();
+    let engine = make_once();
+    crate::malloc::set_errno(errno);
+    engine
+}
+
+fn make_once() -> Option<&'static Engine> {
     // AcqRel: a second thread waits in `Once`; a call from inside this one must not.
     if aside::is_on() || MAKING.swap(true, Ordering::AcqRel) && ENGINE.get().is_none() {
         return None;

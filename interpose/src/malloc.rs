@@ -8,6 +8,11 @@ use core::ptr::{null_mut, NonNull};
 use vmcore::units::SYSTEM_PAGE;
 
 /// Sets errno.
+pub(crate) fn errno() -> c_int {
+    // SAFETY: libc's own place for the running thread's errno.
+    unsafe { *libc::__errno_location() }
+}
+
 pub(crate) fn set_errno(error: c_int) {
     // SAFETY: libc's own place for the running thread's errno.
     unsafe { *libc::__errno_location() = error };
