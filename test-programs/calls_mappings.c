@@ -188,6 +188,18 @@ static void advice(void)
     said("madvise");
 }
 
+/* The same instruction touches the same page again and again, and each time it is absent. */
+static void same_page(void)
+{
+    unsigned char *block = pages(6);
+    for (int i = 0; i < 3000; i++) {
+        CHECK(advise(block, PAGE, MADV_DONTNEED) == 0, "MADV_DONTNEED");
+        CHECK(*(volatile unsigned char *)block == 0, "round %d", i);
+    }
+    free(block);
+    said("a page that is absent at every touch");
+}
+
 static void locks(void)
 {
     enum { LOCKED = 20 };
@@ -353,6 +365,7 @@ int main(int argc, char **argv)
         calls();
         execution();
         advice();
+        same_page();
         locks();
         holes();
         moves();

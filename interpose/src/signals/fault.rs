@@ -8,6 +8,7 @@ use crate::engine;
 use crate::thread::{self, Thread};
 use core::ffi::{c_int, c_void};
 use vmcore::pager::Outcome;
+use vmcore::stats::Counter;
 use vmcore::sys::thread::SignalSet;
 use vmcore::trace::Access;
 
@@ -49,15 +50,18 @@ unsafe extern "C" fn on_fault(_signal: c_int, info: *mut libc::siginfo_t, contex
     unsafe { forward_words(info, context) };
 }
 
-/// So many equal faults in a row are none that a page in memory cures: the program has closed the
-/// page itself with mprotect, or executes data.
+/// So many equal faults in a row that found nothing to do are none that a page in memory cures: the program
+/// has closed the page itself with mprotect, or executes data.
 const MOST_EQUAL: u32 = 1000;
+/// Faults that did something: the page may have left since, and be touched again in the same place.
+const SERVED: [Counter; 4] = [Counter::FirstTouch, Counter::SwapIn, Counter::Reference, Counter::FirstWrite];
 
 fn is_futile(address: usize, context: &Context) -> bool {
     let Some(thread) = thread::running() else {
         return false;
     };
-    let fault = (address, context.registers[register::RIP]);
+    let served = SERVED.iter().map(|counter| thread.counters.get(*counter)).sum();
+    let fault = (address, context.registers[register::RIP], served);
     let (last, equal) = thread.signals.last_fault.get();
     let equal = if last == fault { equal + 1 } else { 0 };
     thread.signals.last_fault.set((fault, equal % MOST_EQUAL));

@@ -49,8 +49,9 @@ pub struct ThreadState {
     pub alternate: Cell<stack::Alternate>,
     /// Signals of [`OURS`] that were sent while the program blocked them; all zero for none.
     pub pending: [Cell<kernel::Info>; 2],
-    /// The last fault (where, and by which instruction), and how many equal ones came before it.
-    pub last_fault: Cell<((usize, u64), u32)>,
+    /// The last fault (where, by which instruction, and how many had been served until then), and how many
+    /// equal ones came before it.
+    pub last_fault: Cell<((usize, u64, u64), u32)>,
 }
 
 /// What a child that borrows its parent's record may change, and the parent finds again.
