@@ -27,7 +27,7 @@ impl Engine {
     /// Keeps the stack, if it is a block of ours and anything can leave memory at all. Whoever has
     /// blocked SIGSEGV keeps it already.
     #[inline]
-    pub(crate) fn keep_stack(&'static self) -> Option<KeptStack> {
+    pub fn keep_stack(&'static self) -> Option<KeptStack> {
         let at = thread::stack_pointer();
         if !self.is_armed() || !self.is_ours(at) || thread::signal_mask().has(libc::SIGSEGV) {
             return None;

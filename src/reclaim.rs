@@ -135,8 +135,8 @@ impl Engine {
         !with_before && !with_after && (before.is_none() || after.is_none())
     }
 
-    /// Evicts the page that the policy would have leave next, although its frame is not needed: what a
-    /// build that tortures itself does (`sys/torture.rs`). The caller holds no gate.
+    /// Evicts pages that the policy would have leave next, young ones too, although their frames are not
+    /// needed: what a build that tortures itself does (`sys/torture.rs`). The caller holds no gate.
     pub fn torment(&'static self) {
         let _stack = self.keep_stack();
         let _quiet = thread::Quiet::begin();
@@ -144,17 +144,19 @@ impl Engine {
         if !self.swap.is_ready() || !self.is_armed() || self.is_exact() {
             return;
         }
-        let mut pool = self.pool.hold_masked();
-        if pool.slots().state().free() < 64 {
-            return;
-        }
-        let Some(victim) = self.take_victim(&mut pool, true) else {
-            return;
-        };
-        self.policy.removed(&mut pool.ring(), victim.frame);
-        drop(pool);
-        if let Some(obtained) = self.evict(&victim, true, who) {
-            self.return_frame(obtained.frame);
+        for _ in 0..torture::victims() {
+            let mut pool = self.pool.hold_masked();
+            if pool.slots().state().free() < 64 {
+                return;
+            }
+            let Some(victim) = self.take_victim(&mut pool, false) else {
+                return;
+            };
+            self.policy.removed(&mut pool.ring(), victim.frame);
+            drop(pool);
+            if let Some(obtained) = self.evict(&victim, true, who) {
+                self.return_frame(obtained.frame);
+            }
         }
     }
 

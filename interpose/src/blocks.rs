@@ -69,7 +69,7 @@ pub(crate) fn own() -> Option<(&'static thread::Thread, Place)> {
 /// A block of `size` bytes if one of that length was just freed; no call, no wait.
 #[inline(always)]
 pub fn allocate_at_hand(size: usize) -> Option<NonNull<u8>> {
-    torment();
+    torment(16);
     let n = granules(size);
     let (thread, place) = own()?;
     if n > BINNED || !place.region.gate().try_enter() {
@@ -85,7 +85,7 @@ pub fn allocate_at_hand(size: usize) -> Option<NonNull<u8>> {
 
 /// A block of `size` bytes at a multiple of `align` (a power of two), zeroed if `zero`.
 pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
-    torment();
+    torment(16);
     if let (Some((thread, place)), true) = (own(), align <= GRANULE) {
         if place.region.gate().try_enter() {
             // SAFETY: we are the owner, inside the gate.
@@ -100,10 +100,10 @@ pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
     allocate_slowly(size, align, zero)
 }
 
-/// A build that tortures itself evicts a page now and then.
+/// A build that tortures itself evicts pages now and then, about every `every`-th time.
 #[inline(always)]
-pub fn torment() {
-    if torture::strikes(16) {
+pub fn torment(every: u64) {
+    if torture::strikes(every) {
         if let Some(engine) = engine::get() {
             engine.torment();
         }

@@ -4,7 +4,7 @@
 //!   so that threads meet where they seldom do.
 //! - [`cut`]: transfers that end short.
 //! - [`strikes`]: asked at every allocation and system call, now and then says yes; then
-//!   `Engine::torment` evicts pages that nobody needed to evict.
+//!   `Engine::torment` evicts pages that nobody needed to evict, a few ([`victims`]) or as many as a small arena has.
 //!
 //! `scripts/torture` makes such a build and runs the test programs on it. In any other build all of
 //! this is empty and inline. The dice are the process's own: a run cannot be repeated, only prolonged.
@@ -64,4 +64,13 @@ pub fn cut(len: usize) -> usize {
 #[inline(always)]
 pub fn strikes(every: u64) -> bool {
     ON && roll().is_multiple_of(every)
+}
+
+/// How many pages are to be evicted, if any.
+#[inline(always)]
+pub fn victims() -> u32 {
+    match roll() % 4 {
+        0 => 64,
+        dice => dice as u32,
+    }
 }

@@ -118,7 +118,7 @@ unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context
 
 fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Context, number: usize) {
     thread.guard.land(context.rsp());
-    crate::blocks::torment();
+    crate::blocks::torment(2);
     let mut spare = Slot::FREE;
     let slots = thread.guard.slots();
     let slot = slots.and_then(|slots| {
@@ -167,6 +167,7 @@ pub fn perform(engine: &'static Engine, number: usize, args: [usize; 6]) -> isiz
     let mut slot = Slot::FREE;
     slot.begin(number, args);
     let (way, shapes) = table::find(number).map_or((Way::Waits, table::UNKNOWN), |call| (call.way, call.shapes));
+    let _stack = engine.keep_stack();
     let signals = set_signal_mask(SignalSet::ALL);
     let mut end = claim(engine, &mut slot, shapes, way).err();
     let result = loop {

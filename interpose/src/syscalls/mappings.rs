@@ -208,6 +208,7 @@ pub fn door(number: i64, args: [usize; 6]) -> isize {
         if !everywhere && !target && !engine.is_ours(args[0]) {
             return None;
         }
+        let _stack = engine.keep_stack();
         // A handler of the program must not find one of its pages in our hands.
         let signals = set_signal_mask(SignalSet::ALL);
         let result = answer(engine, number as usize, args);
