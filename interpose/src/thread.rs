@@ -86,6 +86,20 @@ pub fn current() -> Option<&'static Thread> {
     }
 }
 
+/// Where [`current`] looks, from the thread's control block.
+pub fn storage_offset() -> isize {
+    let offset;
+    // SAFETY: a load from the table of offsets.
+    unsafe {
+        core::arch::asm!(
+            "mov {0}, qword ptr [rip + vmalloc_self@GOTTPOFF]",
+            out(reg) offset,
+            options(readonly, nostack, preserves_flags)
+        );
+    }
+    offset
+}
+
 fn set_current(record: *const Thread) {
     // SAFETY: a store to the thread's own static TLS block.
     unsafe {

@@ -19,7 +19,6 @@ use core::sync::atomic::Ordering;
 use vmcore::engine::Engine;
 use vmcore::sys::thread::{self as threads, SignalSet};
 use vmcore::sys::{self, file, memory};
-use vmcore::trace::Access;
 
 /// Looks at the threads in quick succession.
 const LOOKS: u32 = 50;
@@ -44,11 +43,7 @@ pub fn arm() {
     }
     let own = thread::running();
     for thread in thread::all() {
-        let block = thread.guard.control_block.load(Ordering::Acquire);
-        if engine.is_ours(block) {
-            // The kernel writes to it when it schedules the thread, and when the thread ends.
-            engine.pin(block, special::CONTROL_BLOCK, Access::Write, true);
-        }
+        special::keep_control_block(engine, thread.guard.control_block.load(Ordering::Acquire));
     }
     guard_others(engine, own);
     strangers::invite();

@@ -10,7 +10,7 @@ use super::dispatch::Context;
 use super::program::{self, Claims};
 use super::shapes::{walk, Memory};
 use super::slots::Slot;
-use super::special::{Verdict, CONTROL_BLOCK};
+use super::special::{self, Verdict};
 use super::table::{self, Way};
 use crate::signals::{actions, kernel, masks};
 use crate::thread::{self, Thread};
@@ -120,8 +120,8 @@ pub fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Con
         // The kernel writes there when the thread ends: pinned for good.
         engine.pin(plan.words[CHILD_TID], 4, Access::Write, true);
     }
-    if plan.has(SET_BLOCK) && engine.is_ours(plan.words[BLOCK]) {
-        engine.pin(plan.words[BLOCK], CONTROL_BLOCK, Access::Write, true);
+    if plan.has(SET_BLOCK) {
+        special::keep_control_block(engine, plan.words[BLOCK]);
     }
     let child = if plan.has(flag(libc::CLONE_VFORK)) { Child::Borrower } else { Child::Beside };
     let Some(birth) = births::prepare(thread, child, plan.has(SET_BLOCK), context.rip(), slot.args) else {

@@ -190,6 +190,7 @@ pub fn enter_thread(thread: &'static Thread) {
 /// The thread says farewell: what the kernel reads when it ends stays in memory.
 pub fn keep_for_the_end() {
     if let Some(engine) = crate::engine::get() {
+        let _stack = engine.keep_stack();
         // A handler of the program must not find its pages in our hands.
         let signals = sys::thread::set_signal_mask(SignalSet::ALL);
         special::keep_robust_list(engine);
@@ -283,6 +284,10 @@ pub fn survive_fork(own: Option<&'static Thread>) {
     thread.guard.holds.forget();
     aio::forget();
     enter_thread(thread);
+    // The parent's pin on it, if the thread's stack is a block, was forgotten like all others.
+    if let Some(engine) = crate::engine::get().filter(|_| ARMED.load(Ordering::Relaxed)) {
+        special::keep_control_block(engine, thread.guard.control_block.load(Ordering::Relaxed));
+    }
     if was != 0 && thread.guard.dispatched.load(Ordering::Relaxed) {
         thread.selector.store(1, Ordering::SeqCst);
     }

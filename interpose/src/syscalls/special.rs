@@ -9,7 +9,7 @@ use super::table::Way;
 use super::{aio, children, descriptors, mappings, transfer};
 use crate::signals::kernel::{self, Action};
 use crate::signals::{actions, masks, stack, OURS};
-use crate::thread::Thread;
+use crate::thread::{self, Thread};
 use vmcore::engine::Engine;
 use vmcore::sys::{self, file};
 use vmcore::trace::Access;
@@ -27,7 +27,19 @@ pub enum Verdict {
 const EINVAL: isize = -(libc::EINVAL as isize);
 const EFAULT: isize = -(libc::EFAULT as isize);
 /// Bytes of libc's control block of a thread, and of what the kernel writes to in it.
-pub const CONTROL_BLOCK: usize = 2304;
+const CONTROL_BLOCK: usize = 2304;
+
+/// A thread's control block at `block` stays in memory from now on, if it is in a block: the kernel writes
+/// to it when it schedules the thread, and when the thread ends. So does the word of thread-local storage
+/// where our handlers look for the thread's record.
+pub fn keep_control_block(engine: &'static Engine, block: usize) {
+    let own = block.wrapping_add_signed(thread::storage_offset());
+    for (address, len) in [(block, CONTROL_BLOCK), (own, size_of::<usize>())] {
+        if engine.is_ours(address) {
+            engine.pin(address, len, Access::Write, true);
+        }
+    }
+}
 
 /// What happens before a special call is made.
 pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Context, slot: &mut Slot) -> Verdict {
