@@ -197,6 +197,20 @@ static void clones(void)
     said("clone with and without CLONE_VM, on stacks in the heap");
 }
 
+/* clone3 refuses a stack without a size, and a size without a stack. */
+static void wrong_stacks(void)
+{
+    uint64_t words[11] = { [4] = SIGCHLD, [5] = (uintptr_t)heap };
+    for (int i = 0; i < 2; i++) {
+        long child = syscall(SYS_clone3, words, sizeof words);
+        if (child == 0)
+            _exit(0);
+        CHECK(child == -1 && errno == EINVAL, "clone3: %ld", child);
+        words[5] = 0, words[6] = 4;
+    }
+    said("clone3 with half a stack");
+}
+
 static void fork_here(void)
 {
     volatile uint64_t on_stack[512];
@@ -301,6 +315,7 @@ int main(int argc, char **argv)
     vforks();
     spawns();
     clones();
+    wrong_stacks();
     forks_on_heap_stacks();
     terminals();
     free(heap);

@@ -82,6 +82,10 @@ impl Plan {
                 for (word, bytes) in plan.words.iter_mut().zip(bytes.chunks_exact(8)) {
                     *word = bytes.try_into().map_or(0, usize::from_ne_bytes);
                 }
+                // The kernel is not shown the stack of a child with memory of its own.
+                if (plan.words[STACK] == 0) != (plan.words[STACK_SIZE] == 0) {
+                    return Err(Errno(libc::EINVAL));
+                }
             }
         }
         Ok(plan)
