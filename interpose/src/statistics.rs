@@ -192,7 +192,7 @@ fn forget_events(counters: &Counters) {
 pub fn print_table() {
     if let (Some(engine), Some(config)) = (engine::get(), engine::config()) {
         with_report(engine, config, |report| {
-            let mut out = Output { fd: TABLE.load(Ordering::Relaxed), buffer: [0; 2048], len: 0 };
+            let mut out = Output { to: To::File(TABLE.load(Ordering::Relaxed)), buffer: [0; 2048], len: 0 };
             let _ = write_table(report, &mut out);
             out.flush();
         });
@@ -203,16 +203,15 @@ fn write_file(engine: &'static Engine, config: &Config<'static>) {
     let Some(template) = STATS.get() else {
         return;
     };
-    let Some(fd) = template.create() else {
-        say(format_args!("cannot write the statistics to {template}"));
-        return;
-    };
     with_report(engine, config, |report| {
-        let mut out = Output { fd, buffer: [0; 2048], len: 0 };
+        let mut out = Output { to: To::Later(template), buffer: [0; 2048], len: 0 };
         let _ = write_json(report, thread_reports(engine), &mut out);
         out.flush();
+        match out.to {
+            To::File(fd) => file::close(fd),
+            To::Later(_) => say(format_args!("cannot write the statistics to {template}")),
+        }
     });
-    file::close(fd);
 }
 
 fn thread_reports(engine: &'static Engine) -> impl Iterator<Item = ThreadReport> {
@@ -363,9 +362,16 @@ impl fmt::Display for Template {
     }
 }
 
+/// Where text goes.
+enum To {
+    File(i32),
+    /// To a file that is made when there is something to write: who is killed before leaves no empty one.
+    Later(&'static Template),
+}
+
 /// Text on its way to a descriptor.
 struct Output {
-    fd: i32,
+    to: To,
     buffer: [u8; 2048],
     len: usize,
 }
@@ -373,7 +379,12 @@ struct Output {
 impl Output {
     fn flush(&mut self) {
         let len = core::mem::take(&mut self.len);
-        let _ = file::write_all(self.fd, self.buffer.get(..len).unwrap_or(b""));
+        if let To::Later(template) = self.to {
+            self.to = template.create().map_or(To::Later(template), To::File);
+        }
+        if let To::File(fd) = self.to {
+            let _ = file::write_all(fd, self.buffer.get(..len).unwrap_or(b""));
+        }
     }
 }
 
