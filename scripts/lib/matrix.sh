@@ -101,6 +101,10 @@ line() {
         esac
     done
     cat scripts/lib/matrix_line.sh - >"$work/line.sh"
+    # A line that reads the test programs is another one when they have changed.
+    if grep -qF '$sources' "$work/line.sh"; then
+        cat test-programs/*.* | sha256sum | sed 's/^/# /' >>"$work/line.sh"
+    fi
     wanted "$name" || return 0
     slug=$(echo "$current $name" | tr -cs 'a-zA-Z0-9\n' _)
     case $mode in

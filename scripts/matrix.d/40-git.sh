@@ -13,7 +13,7 @@ under git log --stat --format='%H %s' -n 400 | sha256sum
 under git log -p -n 300 --patience | sha256sum
 END
 
-line "git gc, repack, clone, verify-pack" needs:git=git VMALLOC_ARENA=2M VMALLOC_SWAP=256M <<'END'
+line "git gc, repack, clone, verify-pack" needs:git=git VMALLOC_ARENA=12M VMALLOC_SWAP=256M <<'END'
 "$python" "$real/history.py" 2500 | { git init -q -b main repository; cd repository; git fast-import --quiet; }
 cd repository
 git config pack.threads 2
@@ -48,13 +48,13 @@ under git stash list
 under git archive HEAD | sha256sum
 END
 
-line "gcc -O2" needs:gcc=gcc VMALLOC_ARENA=512K VMALLOC_SWAP=512M <<'END'
+line "gcc -O2" needs:gcc=gcc VMALLOC_ARENA=3M VMALLOC_SWAP=512M <<'END'
 ls "$sources"/*.c | while read -r file; do
     under gcc -O2 -g0 -pthread -I "$sources" -c "$file" -o object.o 2>&1 && objdump -d object.o | sha256sum
 done
 END
 
-line "g++ -O2" needs:g++=g++ VMALLOC_ARENA=2M VMALLOC_SWAP=1G <<'END'
+line "g++ -O2" needs:g++=g++ VMALLOC_ARENA=8M VMALLOC_SWAP=1G <<'END'
 cp "$sources/collections.cpp" .
 under g++ -O2 -pthread collections.cpp -o collections && sha256sum collections && ./collections
 cat >templates.cpp <<'IN'

@@ -13,7 +13,7 @@ under openssl dgst -sha256 -verify public.pem -signature signature "$text"
 under openssl speed -seconds 1 -multi 2 sha256 aes-128-gcm rsa2048 >/dev/null 2>&1; echo $?
 END
 
-line "openssl s_server, s_client" needs:openssl=openssl VMALLOC_ARENA=256K VMALLOC_SWAP=64M <<'END'
+line "openssl s_server, s_client" needs:openssl=openssl VMALLOC_ARENA=512K VMALLOC_SWAP=64M <<'END'
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -subj /CN=localhost -days 3650 -out certificate.pem 2>/dev/null
 cp "$text" text
 under openssl s_server -accept 127.0.0.1:14433 -key key.pem -cert certificate.pem -WWW -quiet >server.log 2>&1 &

@@ -22,7 +22,7 @@ under emacs -Q --batch --eval '(progn
 END
 
 line "tmux" needs:tmux=tmux VMALLOC_ARENA=512K VMALLOC_SWAP=64M <<'END'
-export TERM=screen SHELL=/bin/sh
+export TERM=screen SHELL=/bin/sh TMUX_TMPDIR=$PWD
 under tmux -L matrix -f /dev/null new-session -d -x 100 -y 40 "cat $text | head -40000; echo the end; sleep 1000"
 under tmux -L matrix set -g history-limit 50000
 under tmux -L matrix new-window "cat $text | head -40000; echo the end; sleep 1000"
@@ -33,5 +33,8 @@ under tmux -L matrix capture-pane -p -S - -t :1.0 | sha256sum
 under tmux -L matrix resize-pane -t :1.0 -x 60 -y 20
 under tmux -L matrix capture-pane -p -J -S - -t :1.1 | tr -s '\n' | sha256sum
 under tmux -L matrix list-windows -F '#{window_index} #{window_panes}'
+server=$(under tmux -L matrix display-message -p '#{pid}')
 under tmux -L matrix kill-server
+ended() { ! kill -0 "$server"; }
+until_works ended
 END
