@@ -6,7 +6,7 @@ line "sqlite3, in memory" needs:sqlite3=sqlite3 <<'END'
 under sqlite3 :memory: <"$real/table.sql"
 END
 
-line "sqlite3, larger than its cache" needs:sqlite3=sqlite3 VMALLOC_ARENA=3M VMALLOC_SWAP=64M <<'END'
+line "sqlite3, larger than its cache" needs:sqlite3=sqlite3 VMALLOC_ARENA=4M VMALLOC_SWAP=64M <<'END'
 { echo "PRAGMA cache_size = -4000; PRAGMA journal_mode = wal; PRAGMA synchronous = off;"; cat "$real/table.sql"; } >script
 under sqlite3 file.db <script
 under sqlite3 file.db "PRAGMA cache_size = -2000; SELECT count(*), sum(id), sum(length(b)) FROM t; SELECT a, count(*) FROM t GROUP BY a ORDER BY 2 DESC, 1 LIMIT 5"
@@ -14,7 +14,7 @@ under sqlite3 file.db .dump | sha256sum
 sqlite3 file.db "PRAGMA integrity_check"
 END
 
-line "redis: BGSAVE and AOF rewrite" needs:redis-server=redis-server VMALLOC_ARENA=8M VMALLOC_SWAP=512M <<'END'
+line "redis: BGSAVE and AOF rewrite" needs:redis-server=redis-server VMALLOC_ARENA=12M VMALLOC_SWAP=512M <<'END'
 start() {
     under redis-server --port 16379 --save "" --appendonly "$1" --dir "$PWD" --logfile "$PWD/log" >/dev/null 2>&1 &
     server=$!
