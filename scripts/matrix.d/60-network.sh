@@ -36,19 +36,21 @@ http {
 }
 IN
 cp "$text" large
+head -100 "$text" >small
 under /usr/sbin/nginx -e errors -c "$PWD/nginx.conf" -p "$PWD" &
 until_works curl -fs http://127.0.0.1:18080/nginx.conf
 for i in 1 2; do
     transfers=""
     for path in large again/large; do
         under curl -fs http://127.0.0.1:18080/$path -o plain.$i.${path%%/*} &
+        transfers+=" $!"
         under curl -fs --compressed http://127.0.0.1:18080/$path -o packed.$i.${path%%/*} &
         transfers+=" $!"
     done
     wait $transfers
     sha256sum plain.$i.* packed.$i.* | cut -c 1-64
 done
-curl -sfZ --no-progress-meter $(seq -f "http://127.0.0.1:18080/again/nginx.conf?%g" 300) | sha256sum
+curl -sfZ --no-progress-meter $(seq -f "http://127.0.0.1:18080/again/small?%g" 300) | sha256sum
 cat errors
 END
 
