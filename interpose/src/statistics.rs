@@ -41,7 +41,11 @@ static THREADS: AtomicU64 = AtomicU64::new(0);
 pub fn begin(engine: &'static Engine, config: &Config<'static>) {
     if let Some(name) = config.stats.filter(|name| *name != b"-") {
         if !STATS.call_once(|| Template::new(name)).has_place() {
-            engine::refuse(&ConfigError::bad(Variable::Stats, name, Problem::Unusable("in no directory that can be written")));
+            engine::refuse(&ConfigError::bad(
+                Variable::Stats,
+                name,
+                Problem::Unusable("no such directory, or no right to write there"),
+            ));
         }
     }
     if config.stats == Some(b"-") {
@@ -56,7 +60,11 @@ pub fn begin(engine: &'static Engine, config: &Config<'static>) {
     if let Some(name) = config.trace {
         TRACE.call_once(|| Template::new(name));
         if !start_trace(engine) {
-            engine::refuse(&ConfigError::bad(Variable::Trace, name, Problem::Unusable("not a file that can be written")));
+            engine::refuse(&ConfigError::bad(
+                Variable::Trace,
+                name,
+                Problem::Unusable("no such directory, or no right to write"),
+            ));
         }
     }
 }

@@ -61,7 +61,7 @@ pub enum Problem {
     NotAPageSize(u64),
     /// No policy of that name.
     NoSuchPolicy,
-    /// A directory in which the swap file cannot be made; why, in words.
+    /// A directory in which the swap file cannot be made, or a file that cannot; why, in words.
     Unusable(&'static str),
 }
 
@@ -133,6 +133,9 @@ impl Problem {
             Problem::NoSuchPolicy => {
                 out.write_str("no such policy; there are")?;
                 list(out, POLICIES.iter().map(|policy| policy.name()))
+            }
+            Problem::Unusable(why) if matches!(kind, Kind::File) => {
+                write!(out, "cannot be written: {why}; name a file in a directory that you can write to")
             }
             Problem::Unusable(why) => write!(out, "no swap file can be made there: {why}; name a directory with room on a disk"),
         }

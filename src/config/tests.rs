@@ -148,6 +148,14 @@ fn a_refusal_is_one_printable_line() {
 }
 
 #[test]
+fn what_cannot_be_used_is_called_by_its_kind() {
+    let line = |variable| ConfigError::bad(variable, b"x", Problem::Unusable("why")).to_string();
+    assert!(line(Variable::Stats).starts_with("VMALLOC_STATS=x: cannot be written: why; name a file"));
+    assert!(line(Variable::Trace).starts_with("VMALLOC_TRACE=x: cannot be written: why; name a file"));
+    assert!(line(Variable::SwapDir).starts_with("VMALLOC_SWAP_DIR=x: no swap file can be made there: why; name a directory"));
+}
+
+#[test]
 fn the_table_is_complete_and_orderly() {
     for (index, spec) in OPTIONS.iter().enumerate() {
         let variable = options::find(spec.variable.as_bytes()).unwrap();
