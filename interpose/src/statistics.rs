@@ -4,6 +4,7 @@
 //! quick_exit, before `_exit`, or when a signal kills. A forked child counts from zero and writes files
 //! of its own.
 
+use crate::signals::{kernel, masks};
 use crate::{engine, thread};
 use core::ffi::{c_int, c_void};
 use core::fmt::{self, Write};
@@ -124,7 +125,8 @@ pub fn finish() {
     if thread::is_guest() {
         return;
     }
-    let _quiet = sys::Quiet::begin();
+    // But not SIGSEGV: the stack may lie in the heap, its pages absent.
+    let before = kernel::change_mask(libc::SIG_BLOCK, Some(masks::for_kernel(sys::SignalSet::ALL)));
     // Relaxed: whoever comes too late reads nothing that was written; the futex has its own order.
     match WRITER.compare_exchange(NOBODY, sys::id(), Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => {
@@ -138,6 +140,9 @@ pub fn finish() {
                 sys::futex_wait(&WRITER, writer, None);
             }
         }
+    }
+    if let Ok(before) = before {
+        let _ = kernel::change_mask(libc::SIG_SETMASK, Some(before));
     }
 }
 
