@@ -6,6 +6,7 @@
  */
 #include "common.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -127,30 +128,48 @@ static void old_calls(void)
     fflush(stdout);
 }
 
-static void *late_writer(void *end)
+static struct {
+    pthread_t thread;
+    pid_t id;
+    int ends[2];
+} reader;
+
+/* The call that the reader waits in, as the kernel says it: "0 0x3 ..." is read of descriptor 3. */
+static int is_reading(void)
 {
-    usleep(100000);
-    CHECK(write(*(int *)end, "x", 1) == 1, "write");
-    return NULL;
+    char path[64], text[64] = "", expected[32];
+    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", (int)reader.id);
+    snprintf(expected, sizeof expected, "0 0x%x ", (unsigned)reader.ends[0]);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK(file >= 0 && read(file, text, sizeof text - 1) >= 0, "%s", path);
+    close(file);
+    return strncmp(text, expected, strlen(expected)) == 0;
+}
+
+/* Interrupts the reader in its read, and lets it read afterwards. */
+static void *late_writer(void *nothing)
+{
+    while (!is_reading())
+        usleep(1000);
+    pthread_kill(reader.thread, SIGALRM);
+    while (count == 0)
+        usleep(1000);
+    CHECK(write(reader.ends[1], "x", 1) == 1, "write");
+    return nothing;
 }
 
 static void restarts(void)
 {
-    int ends[2];
+    int *ends = reader.ends;
     CHECK(pipe(ends) == 0, "pipe");
+    reader.thread = pthread_self(), reader.id = gettid();
     char *byte = must_malloc(1);
     for (int restart = 0; restart < 2; restart++) {
         struct sigaction action = {.sa_handler = plain, .sa_flags = restart ? SA_RESTART : 0};
         sigemptyset(&action.sa_mask);
         sigaction(SIGALRM, &action, NULL);
-        struct itimerval once = {{0, 0}, {0, 20000}};
-        setitimer(ITIMER_REAL, &once, NULL);
         count = 0;
-        sigset_t set, old;   /* the signal is this thread's */
-        sigemptyset(&set), sigaddset(&set, SIGALRM);
-        pthread_sigmask(SIG_BLOCK, &set, &old);
-        pthread_t thread = start(late_writer, &ends[1]);
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        pthread_t thread = start(late_writer, NULL);
         page_out(churn / 8);
         ssize_t n = read(ends[0], byte, 1);
         printf("read with%s SA_RESTART: %zd, interrupted %d, handled %d\n", restart ? "" : "out", n, n < 0 && errno == EINTR, count);
