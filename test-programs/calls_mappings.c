@@ -260,6 +260,10 @@ static void moves(void)
     CHECK(moved != block + 8 * PAGE && faults(block + 8 * PAGE, 0), "no fault where it was");
     CHECK(mremap(block, 8 * PAGE, 4 * PAGE, 0) == block, "mremap to less");
     CHECK(faults(block + 4 * PAGE, 0), "no fault beyond");
+    CHECK(mremap(block, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, moved + 1) == MAP_FAILED && errno == EINVAL, "unaligned");
+    CHECK(mremap(block, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, block + PAGE) == MAP_FAILED && errno == EINVAL,
+          "onto itself");
+    verify(block, 4 * PAGE, 13, "after calls that were refused");
     free(block);
     CHECK(munmap(moved, 32 * PAGE) == 0, "munmap");
     said("mremap");

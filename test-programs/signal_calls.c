@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -284,6 +286,22 @@ static void executes(const char *self)
     print_set("own mask at the end", &set);
 }
 
+/* A mask that cannot be read is an error of the call. */
+static void wrong_masks(void)
+{
+    sigset_t *wrong = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct timespec soon = { 0, 1000 };
+    struct epoll_event event;
+    int epoll = epoll_create1(0);
+    CHECK(ppoll(NULL, 0, &soon, wrong) == -1 && errno == EFAULT, "ppoll");
+    CHECK(pselect(0, NULL, NULL, NULL, &soon, wrong) == -1 && errno == EFAULT, "pselect");
+    CHECK(epoll_pwait(epoll, &event, 1, 0, wrong) == -1 && errno == EFAULT, "epoll_pwait");
+    CHECK(sigsuspend(wrong) == -1 && errno == EFAULT, "sigsuspend");
+    close(epoll);
+    munmap(wrong, PAGE);
+    said("masks that cannot be read");
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "report") == 0)
@@ -301,5 +319,6 @@ int main(int argc, char **argv)
     heap_is_right("at the end");
     free(heap);
     said("signal calls");
+    wrong_masks();
     return 0;
 }

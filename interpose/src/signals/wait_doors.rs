@@ -2,19 +2,24 @@
 //! called, since they are points where a thread can be cancelled; they get the mask without our
 //! signals, and the program's mask is noted for a handler that ends the wait.
 
-use super::doors::{read_set, without_internal};
+use super::doors::without_internal;
 use super::masks::{self, Temporary};
 use super::{kernel, ready};
 use crate::malloc::set_errno;
-use crate::{next, thread};
+use crate::{engine, next, syscalls, thread};
 use core::ffi::{c_int, c_void};
 use vmcore::sys::thread::SignalSet;
 
-/// # Safety
-/// Null or a set.
-unsafe fn under<T>(mask: *const libc::sigset_t, wait: impl FnOnce(*const libc::sigset_t) -> T) -> T {
-    // SAFETY: the caller's promise.
-    let Some(set) = (unsafe { read_set(mask) }).filter(|_| ready()) else {
+/// The set at `mask`; none where there is nothing that can be read: the kernel says so.
+fn read_set(mask: *const libc::sigset_t) -> Option<SignalSet> {
+    let mut set = [0; 8];
+    let engine = engine::get().filter(|_| !mask.is_null() && ready())?;
+    syscalls::look(engine, mask as usize, &mut set).then(|| SignalSet(u64::from_ne_bytes(set)))
+}
+
+/// Waits under `mask`, which is null or the address of a set, if the program is right.
+fn under<T>(mask: *const libc::sigset_t, wait: impl FnOnce(*const libc::sigset_t) -> T) -> T {
+    let Some(set) = read_set(mask) else {
         return wait(mask);
     };
     // SAFETY: every word is a set.
@@ -49,7 +54,7 @@ macro_rules! wait {
                 return -1;
             };
             // SAFETY: the caller's arguments, and a mask of ours.
-            unsafe { under($mask, |$mask| next($($arg),*)) }
+            under($mask, |$mask| unsafe { next($($arg),*) })
         }
     };
 }
@@ -125,8 +130,7 @@ pub extern "C" fn __sigpause(argument: c_int, is_signal: c_int) -> c_int {
 /// A set, and null or room for an answer.
 unsafe fn kept(set: Set, info: *mut libc::siginfo_t) -> Option<c_int> {
     let state = &thread::current()?.signals;
-    // SAFETY: the caller's promise.
-    let words = masks::take_kept(state, without_internal(unsafe { read_set(set)? }))?;
+    let words = masks::take_kept(state, without_internal(read_set(set)?))?;
     if !info.is_null() {
         // SAFETY: as above; a siginfo_t has that many words.
         unsafe { info.cast::<kernel::Info>().write_unaligned(words) };

@@ -16,6 +16,7 @@ use vmcore::sys::{self, Errno, Result};
 use vmcore::terms::Whose;
 use vmcore::trace::Access;
 
+const MSEAL: i64 = 462;
 const SYSTEM_PAGE: usize = vmcore::units::SYSTEM_PAGE;
 const ENOMEM: Errno = Errno(libc::ENOMEM);
 const EINVAL: Errno = Errno(libc::EINVAL);
@@ -49,6 +50,8 @@ pub fn answer(engine: &'static Engine, number: usize, args: [usize; 6]) -> Optio
                         limits(c).and_then(|limits| engine.limit(&place, at, len, limits, key))
                     }
                     libc::SYS_munmap => engine.give_up(&place, at, len),
+                    // Pages that may not be mapped anew could neither leave nor come.
+                    MSEAL => Err(ENOMEM),
                     libc::SYS_madvise => advise(engine, &place, at, len, c as c_int),
                     libc::SYS_munlock => {
                         engine.unlock(&place, at, len);
@@ -140,6 +143,10 @@ fn remap(engine: &'static Engine, [at, old, new, flags, target, _]: [usize; 6]) 
     let (old, new) = (old.checked_next_multiple_of(SYSTEM_PAGE)?, new.checked_next_multiple_of(SYSTEM_PAGE)?);
     let fixed = flags & libc::MREMAP_FIXED as usize != 0;
     if fixed {
+        let overlaps = target < at.saturating_add(old) && at < target.saturating_add(new);
+        if !target.is_multiple_of(SYSTEM_PAGE) || overlaps {
+            return Some(code(EINVAL));
+        }
         match engine.whose(target, new) {
             Whose::Program => {}
             Whose::Mixed => return Some(code(ENOMEM)),

@@ -14,8 +14,9 @@ static NEXT: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 /// One bit for each number that is not simply passed on.
 static OURS: [u64; 8] = {
-    const NUMBERS: [usize; 27] =
-        [3, 5, 9, 10, 11, 25, 28, 32, 33, 54, 56, 57, 59, 72, 149, 150, 151, 152, 160, 278, 292, 322, 325, 329, 425, 435, 436];
+    const NUMBERS: [usize; 28] = [
+        3, 5, 9, 10, 11, 25, 28, 32, 33, 54, 56, 57, 59, 72, 149, 150, 151, 152, 160, 278, 292, 322, 325, 329, 425, 435, 436, 462,
+    ];
     let mut bits = [0; 8];
     let mut i = 0;
     while i < NUMBERS.len() {
@@ -59,7 +60,7 @@ unsafe extern "C" fn slowly(number: usize, a: usize, b: usize, c: usize, d: usiz
     // Relaxed: whoever stores it stores the same.
     NEXT.store(next as *mut (), Ordering::Relaxed);
     match number {
-        9..=11 | 25 | 28 | 149..=152 | 325 | 329 => mappings::door(number as i64, [a, b, c, d, e, f]),
+        9..=11 | 25 | 28 | 149..=152 | 325 | 329 | 462 => mappings::door(number as i64, [a, b, c, d, e, f]),
         // What makes children, or another program of this one, is done in a trap.
         56 | 57 | 59 | 322 | 435 => {
             let _trapping = Trapping::begin();

@@ -69,7 +69,7 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
             keep_robust_list(engine);
             Verdict::Go(Way::Soon)
         }
-        9 | 10 | 11 | 25 | 28 | 149..=152 | 325 | 329 => {
+        9 | 10 | 11 | 25 | 28 | 149..=152 | 325 | 329 | 462 => {
             mappings::answer(engine, slot.number, slot.args).map_or(Verdict::Go(Way::Soon), Verdict::Done)
         }
         3 | 33 | 72 | 292 | 436 => {

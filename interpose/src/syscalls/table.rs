@@ -360,7 +360,7 @@ pub static CALLS: &[Call] = &[
     c(456, "futex_requeue", S, &[(0, Futexes(3))]),
     c(457, "statmount", S, &[(0, In(Fixed(32))), (1, Out(Arg(2)))]),
     c(458, "listmount", S, &[(0, In(Fixed(32))), (1, Out(Times(2, 8)))]),
-    c(462, "mseal", S, &[]),
+    c(462, "mseal", X, &[]),
 ];
 
 /// No number beyond this is in the table.
