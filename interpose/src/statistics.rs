@@ -125,7 +125,8 @@ pub fn finish() {
     if thread::is_guest() {
         return;
     }
-    // But not SIGSEGV: the stack may lie in the heap, its pages absent.
+    // The program ends on a stack that may be a block: what is at hand of it stays, and the rest can fault.
+    let _stack = engine::get().map(|engine| engine.keep_stack());
     let before = kernel::change_mask(libc::SIG_BLOCK, Some(masks::for_kernel(sys::SignalSet::ALL)));
     // Relaxed: whoever comes too late reads nothing that was written; the futex has its own order.
     match WRITER.compare_exchange(NOBODY, sys::id(), Ordering::Relaxed, Ordering::Relaxed) {
