@@ -14,6 +14,7 @@ mod loading;
 mod malloc;
 mod misuse;
 mod next;
+mod output;
 mod processes;
 mod resizing;
 mod sandbox;

@@ -4,10 +4,10 @@
 //! quick_exit, before `_exit`, or when a signal kills. A forked child counts from zero and writes files
 //! of its own.
 
+use crate::output::{Output, Template, To};
 use crate::signals::{kernel, masks};
 use crate::{engine, thread};
 use core::ffi::{c_int, c_void};
-use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use spin::Once;
 use vmcore::config::{Config, ConfigError, Problem, Variable};
@@ -17,14 +17,6 @@ use vmcore::pte::State;
 use vmcore::report::say;
 use vmcore::stats::{write_json, write_table, Counters, FrameGauges, Report, SwapGauges, ThreadReport, Totals, COUNTERS};
 use vmcore::sys::{file, thread as sys, Result};
-
-const PATH: usize = 4096;
-
-/// A file name that was given in a variable; relative names are kept absolute.
-struct Template {
-    bytes: [u8; PATH],
-    len: usize,
-}
 
 static STATS: Once<Template> = Once::new();
 static TRACE: Once<Template> = Once::new();
@@ -206,9 +198,9 @@ fn forget_events(counters: &Counters) {
 pub fn print_table() {
     if let (Some(engine), Some(config)) = (engine::get(), engine::config()) {
         with_report(engine, config, |report| {
-            let mut out = Output { to: To::File(TABLE.load(Ordering::Relaxed)), buffer: [0; 2048], len: 0 };
+            let mut out = Output::new(To::File(TABLE.load(Ordering::Relaxed)));
             let _ = write_table(report, &mut out);
-            out.flush();
+            let _ = out.finish();
         });
     }
 }
@@ -218,12 +210,11 @@ fn write_file(engine: &'static Engine, config: &Config<'static>) {
         return;
     };
     with_report(engine, config, |report| {
-        let mut out = Output { to: To::Later(template), buffer: [0; 2048], len: 0 };
+        let mut out = Output::new(To::Later(template));
         let _ = write_json(report, thread_reports(engine), &mut out);
-        out.flush();
-        match out.to {
-            To::File(fd) => file::close(fd),
-            To::Later(_) => say(format_args!("cannot write the statistics to {template}")),
+        match out.finish() {
+            Some(fd) => file::close(fd),
+            None => say(format_args!("cannot write the statistics to {template}")),
         }
     });
 }
@@ -301,118 +292,4 @@ fn program_name(room: &mut [u8]) -> usize {
     let len = file::read(fd, room).unwrap_or(0);
     file::close(fd);
     len.saturating_sub(1)
-}
-
-impl Template {
-    fn new(name: &[u8]) -> Template {
-        let mut template = Template { bytes: [0; PATH], len: 0 };
-        if name.first() != Some(&b'/') {
-            let room = template.bytes.as_mut_ptr();
-            // SAFETY: room for PATH bytes.
-            if !unsafe { libc::getcwd(room.cast(), PATH) }.is_null() {
-                template.len = template.bytes.iter().position(|byte| *byte == 0).unwrap_or(0);
-                template.push(b"/");
-            }
-        }
-        template.push(name);
-        template
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            // The last byte stays zero.
-            if let Some(slot) = self.bytes.get_mut(..PATH - 1).and_then(|bytes| bytes.get_mut(self.len)) {
-                *slot = *byte;
-                self.len += 1;
-            }
-        }
-    }
-
-    fn text(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(b"")
-    }
-
-    /// Whether the directory of the file is there and can be written.
-    fn has_place(&self) -> bool {
-        let text = self.text();
-        let end = text.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash.max(1));
-        let mut dir = Template { bytes: [0; PATH], len: 0 };
-        dir.push(text.get(..end).unwrap_or(b""));
-        core::ffi::CStr::from_bytes_until_nul(&dir.bytes).is_ok_and(file::can_write)
-    }
-
-    fn is_per_process(&self) -> bool {
-        self.text().windows(2).any(|pair| pair == b"%p")
-    }
-
-    /// Creates the file, with `%p` replaced by the process's number.
-    fn create(&self) -> Option<i32> {
-        let mut name = Template { bytes: [0; PATH], len: 0 };
-        let mut rest = self.text();
-        while let Some((byte, after)) = rest.split_first() {
-            if *byte == b'%' && after.first() == Some(&b'p') {
-                let _ = write!(name, "{}", sys::process_id());
-                rest = after.get(1..).unwrap_or(b"");
-            } else {
-                name.push(&[*byte]);
-                rest = after;
-            }
-        }
-        let path = core::ffi::CStr::from_bytes_until_nul(&name.bytes).ok()?;
-        file::open(path, libc::O_CREAT | libc::O_TRUNC | libc::O_WRONLY, 0o644).ok()
-    }
-}
-
-impl Write for Template {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text.as_bytes());
-        Ok(())
-    }
-}
-
-impl fmt::Display for Template {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(core::str::from_utf8(self.text()).unwrap_or("the file"))
-    }
-}
-
-/// Where text goes.
-enum To {
-    File(i32),
-    /// To a file that is made when there is something to write: who is killed before leaves no empty one.
-    Later(&'static Template),
-}
-
-/// Text on its way to a descriptor.
-struct Output {
-    to: To,
-    buffer: [u8; 2048],
-    len: usize,
-}
-
-impl Output {
-    fn flush(&mut self) {
-        let len = core::mem::take(&mut self.len);
-        if let To::Later(template) = self.to {
-            self.to = template.create().map_or(To::Later(template), To::File);
-        }
-        if let To::File(fd) = self.to {
-            let _ = file::write_all(fd, self.buffer.get(..len).unwrap_or(b""));
-        }
-    }
-}
-
-impl Write for Output {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            if self.len == self.buffer.len() {
-                self.flush();
-            }
-            if let Some(slot) = self.buffer.get_mut(self.len) {
-                *slot = byte;
-                self.len += 1;
-            }
-        }
-        Ok(())
-    }
 }
