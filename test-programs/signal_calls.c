@@ -297,6 +297,10 @@ static void wrong_masks(void)
     CHECK(pselect(0, NULL, NULL, NULL, &soon, wrong) == -1 && errno == EFAULT, "pselect");
     CHECK(epoll_pwait(epoll, &event, 1, 0, wrong) == -1 && errno == EFAULT, "epoll_pwait");
     CHECK(sigsuspend(wrong) == -1 && errno == EFAULT, "sigsuspend");
+    CHECK(sigpending((sigset_t *)wrong) == -1 && errno == EFAULT, "sigpending");
+    CHECK(sigprocmask(SIG_BLOCK, NULL, (sigset_t *)wrong) == -1 && errno == EFAULT, "sigprocmask");
+    CHECK(sigaltstack(NULL, (stack_t *)wrong) == -1 && errno == EFAULT, "sigaltstack, the old one");
+    CHECK(sigaltstack((stack_t *)wrong, NULL) == -1 && errno == EFAULT, "sigaltstack, the new one");
     close(epoll);
     munmap(wrong, PAGE);
     said("masks that cannot be read");

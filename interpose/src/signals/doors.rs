@@ -3,7 +3,7 @@
 use super::kernel::{self, Action};
 use super::{actions, masks, stack};
 use crate::malloc::set_errno;
-use crate::thread;
+use crate::{syscalls, thread};
 use core::ffi::c_int;
 use vmcore::sys::thread::SignalSet;
 use vmcore::sys::{Errno, Result};
@@ -17,13 +17,23 @@ pub unsafe fn read_set(set: *const libc::sigset_t) -> Option<SignalSet> {
     (!set.is_null()).then(|| SignalSet(unsafe { set.cast::<u64>().read_unaligned() }))
 }
 
+/// Answers with `value`, unless `to` is null; EFAULT as the kernel says it.
+///
 /// # Safety
-/// Null or room for a set.
-unsafe fn write_set(to: *mut libc::sigset_t, set: SignalSet) {
-    if !to.is_null() {
-        // SAFETY: the caller's promise.
-        unsafe { to.cast::<u64>().write_unaligned(set.0) };
+/// Null, or an address of the program's.
+unsafe fn tell<T>(to: *mut T, value: &T) -> Result<()> {
+    if to.is_null() {
+        return Ok(());
     }
+    // SAFETY: the caller's promise, and a value as long as that.
+    unsafe { syscalls::copy_for_program(to as usize, core::ptr::from_ref(value) as usize, size_of::<T>()) }
+}
+
+/// # Safety
+/// As [`tell`].
+unsafe fn write_set(to: *mut libc::sigset_t, set: SignalSet) -> Result<()> {
+    // SAFETY: the caller's promise; the kernel's sets are one word.
+    unsafe { tell(to.cast::<u64>(), &set.0) }
 }
 
 /// As libc's functions answer: 0, or -1 and errno.
@@ -83,7 +93,7 @@ macro_rules! sigaction {
                 unsafe {
                     old.sa_restorer = core::mem::transmute::<usize, Option<extern "C" fn()>>(was.restorer);
                     (&raw mut old.sa_mask).write_bytes(0, 1);
-                    write_set(&raw mut old.sa_mask, was.mask);
+                    (&raw mut old.sa_mask).cast::<u64>().write_unaligned(was.mask.0);
                 }
             }
             answer(result)
@@ -100,9 +110,8 @@ unsafe fn change_mask(how: c_int, set: *const libc::sigset_t, old: *mut libc::si
     // SAFETY: the caller's promise.
     unsafe {
         let was = masks::change(how, read_set(set).map(without_internal))?;
-        write_set(old, was);
+        write_set(old, was)
     }
-    Ok(())
 }
 
 /// See sigprocmask(2).
@@ -134,13 +143,15 @@ pub unsafe extern "C" fn pthread_sigmask(how: c_int, set: *const libc::sigset_t,
 /// As the original.
 #[no_mangle]
 pub unsafe extern "C" fn sigpending(set: *mut libc::sigset_t) -> c_int {
-    let result = kernel::pending();
-    if let Ok(pending) = result {
-        let kept = thread::current().map_or(SignalSet::EMPTY, |thread| masks::kept(&thread.signals));
+    let kept = thread::current().map_or(SignalSet::EMPTY, |thread| masks::kept(&thread.signals));
+    let said = |pending: SignalSet| {
+        if set.is_null() {
+            return Err(Errno(libc::EFAULT));
+        }
         // SAFETY: the caller's promise.
-        unsafe { write_set(set, SignalSet(pending.0 | kept.0)) };
-    }
-    answer(result)
+        unsafe { write_set(set, SignalSet(pending.0 | kept.0)) }
+    };
+    answer(kernel::pending().and_then(said))
 }
 
 /// See sigaltstack(2).
@@ -152,11 +163,14 @@ pub unsafe extern "C" fn sigaltstack(new: *const libc::stack_t, old: *mut libc::
     let here = 0u8;
     // SAFETY: the caller's promise.
     unsafe {
-        let new = new.as_ref().copied();
-        let result = stack::change(new.as_ref(), &raw const here as usize);
-        if let (Ok(was), Some(old)) = (&result, old.as_mut()) {
-            *old = *was;
-        }
-        answer(result)
+        let mut given = core::mem::MaybeUninit::<libc::stack_t>::uninit();
+        let given = if new.is_null() {
+            Ok(None)
+        } else {
+            let read = syscalls::copy_for_program(given.as_mut_ptr() as usize, new as usize, size_of::<libc::stack_t>());
+            read.map(|()| Some(given.assume_init()))
+        };
+        let result = given.and_then(|given| stack::change(given.as_ref(), &raw const here as usize));
+        answer(result.and_then(|was| tell(old, &was)))
     }
 }

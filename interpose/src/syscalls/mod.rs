@@ -52,7 +52,7 @@ use vmcore::sys::{self, memory};
 pub use arming::arm;
 pub use births::before_vfork;
 pub use gadget::vmalloc_resume_birth;
-pub use program::{give_up, look};
+pub use program::{copy_for_program, give_up, look};
 
 /// What the guard keeps for a thread. All zero: a thread that has not entered.
 #[derive(Default)]

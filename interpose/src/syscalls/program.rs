@@ -5,7 +5,7 @@ use super::shapes::Memory;
 use super::slots::Pins;
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::engine::Engine;
-use vmcore::sys::{self, thread};
+use vmcore::sys::{self, thread, Errno, Result};
 use vmcore::trace::Access;
 
 /// Pins what a call will access.
@@ -152,6 +152,19 @@ unsafe extern "C" fn copy_carefully(to: usize, from: usize, len: usize) -> usize
         "vmalloc_copied: mov rax, rcx",
         "ret",
     )
+}
+
+/// Copies `len` bytes to or from an address of the program's, in its own context; EFAULT if it cannot be
+/// accessed.
+///
+/// # Safety
+/// The other address is valid; nobody else uses either.
+pub unsafe fn copy_for_program(to: usize, from: usize, len: usize) -> Result<()> {
+    // SAFETY: the caller's promise; a fault at the program's address ends the copy.
+    match unsafe { copy_carefully(to, from, len) } {
+        0 => Ok(()),
+        _ => Err(Errno(libc::EFAULT)),
+    }
 }
 
 /// The instruction at `rip` has met memory that is not to be had: where to go on if it is that of a
