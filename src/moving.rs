@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::pte::{Pte, State};
 use crate::region::Place;
 use crate::sys::memory::{self, Protection};
+use crate::sys::thread::Quiet;
 use crate::view::protection;
 use core::sync::atomic::Ordering;
 
@@ -14,6 +15,8 @@ impl Engine {
     /// caller's. The old pages are then empty, and their old contents replace the new ones'.
     pub fn move_pages(&'static self, from: &Place, from_page: u64, to: &Place, to_page: u64, n: u64) {
         let _stack = self.keep_stack();
+        // A handler of the program that forked would wait for these tokens.
+        let _quiet = Quiet::begin();
         let mut i = 0;
         while i < n {
             let first = self.take_token(from, from_page + i);

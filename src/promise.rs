@@ -133,7 +133,9 @@ impl Engine {
     fn map_run(&'static self, place: &Place, page: u64, n: u64, state: State, populate: bool) -> u64 {
         let mut done = 0;
         while done < n {
-            let taken = self.pool.hold().frames().take_run((n - done).min(u64::from(u32::MAX)) as u32);
+            // A handler of the program may fork, and a fork waits until every frame has its owner.
+            let _quiet = thread::Quiet::begin();
+            let taken = self.pool.hold_masked().frames().take_run((n - done).min(u64::from(u32::MAX)) as u32);
             let Some((first, count)) = taken else {
                 return done;
             };
@@ -154,11 +156,11 @@ impl Engine {
                 }
             };
             if mapped.is_err() {
-                let given = self.pool.hold().frames().give(first, count);
+                let given = self.pool.hold_masked().frames().give(first, count);
                 debug_assert!(given, "frames that were just taken");
                 return done;
             }
-            let mut pool = self.pool.hold();
+            let mut pool = self.pool.hold_masked();
             for (i, frame) in (first..first + count).enumerate() {
                 self.arena().frame(frame).stamp.store(1, Ordering::Relaxed);
                 self.arena().frame(frame).set_owner(Owner::Page(at + i * self.page()));
@@ -186,7 +188,8 @@ impl Engine {
         if pte.has(Pte::WRITE) && (pte.has(Pte::ZERO) || !zero) {
             entry.change(pte, open.with_pins_of(pte)).ok()?;
         } else {
-            // Under the token, so that nobody evicts the page meanwhile.
+            // Under the token, so that nobody evicts the page meanwhile; and no handler waits for it.
+            let _quiet = thread::Quiet::begin();
             entry.change(pte, pte.to(State::Filling)).ok()?;
             if zero && !pte.has(Pte::ZERO) {
                 self.clear(place, page, frame);

@@ -333,10 +333,9 @@ impl Engine {
         if taken + (self.pool_frames() / 8).max(12) >= self.pool_frames() || !self.take_promise(1) {
             return false;
         }
-        let quiet = Quiet::begin();
-        let frame = self.obtain_frame(true).map(|obtained| obtained.frame);
-        drop(quiet);
-        let Some(frame) = frame else {
+        // Until the frame has its owner: a handler of the program may fork, which waits for that.
+        let _quiet = Quiet::begin();
+        let Some(frame) = self.obtain_frame(true).map(|obtained| obtained.frame) else {
             self.give_promise(1);
             return false;
         };

@@ -18,6 +18,8 @@ same -n                "calls about mappings, nothing paged" VMALLOC_ARENA=64M -
 same -p                "signals"                    -- "$p/signals"
 same -p                "fork"                       -- "$p/fork_snapshot"
 same                   "fork while threads start"   -- "$p/fork_starting"
+same -p                "fork in a signal handler"   VMALLOC_ARENA=2M VMALLOC_SWAP=64M -- "$p/fork_in_handler"
+same                   "fork in a signal handler, nothing paged" VMALLOC_ARENA=64M -- "$p/fork_in_handler"
 mkdir -p "$work/swap"
 same -p                "the swap directory moved away" VMALLOC_SWAP_DIR="$work/swap" VMALLOC_ARENA=2M -- "$p/moved_away" "$work/swap"
 same -p                "signal calls"               -- "$p/signal_calls"
@@ -70,7 +72,7 @@ for policy in "${policies_here[@]}"; do
     same -p "producer and consumer, $policy" "${small[@]}" -- "$p/producer_consumer" 2 2 1500 2M
     same -p "large blocks, $policy"          "${small[@]}" -- "$p/large_blocks" 4M
     same -p "shadow model, $policy"          "${small[@]}" -- "$p/shadow_model" 2 15000 5 5M
-    same -p "C++ collections, $policy"       "${small[@]}" -- "$p/collections" 3000 2
+    same -p "C++ collections, $policy"       "${small[@]}" -- "$p/collections" 6000 2
 done
 small=(VMALLOC_ARENA=1M VMALLOC_SWAP=8M)
 same -p "streams"                   "${small[@]}" -- "$p/streams" 2M

@@ -12,6 +12,7 @@ use super::frame::{self, register, Context, Frame};
 use super::kernel::{self, Action, Handler, Info};
 use super::masks::{self, Temporary};
 use super::{actions, fault, kernel_stack, DEPARTURE, OURS};
+use crate::syscalls;
 use crate::thread::{self, Thread, STACK};
 use core::arch::global_asm;
 use core::ffi::{c_int, c_void};
@@ -198,15 +199,14 @@ unsafe fn put(engine: Option<&'static Engine>, to: usize, from: usize, len: usiz
         let n = (PAGE - at % PAGE).min(len - done);
         let engine = engine.filter(|engine| engine.is_ours(at));
         let pinned = engine.map_or(n, |engine| engine.pin(at, n, Access::Write, true));
-        let writable = pinned == n && kernel::can_write(at & !7);
-        if writable {
-            // SAFETY: the caller's promise; the page is there.
-            unsafe { core::ptr::copy_nonoverlapping((from + done) as *const u8, at as *mut u8, n) };
-        }
+        // The kernel may make the stack grow. Another thread may close it at any moment.
+        // SAFETY: the caller's promise.
+        let copied = || unsafe { syscalls::copy_for_program(at, from + done, n).is_ok() };
+        let written = pinned == n && kernel::can_write(at & !7) && copied();
         if let Some(engine) = engine {
             engine.unpin(at, pinned);
         }
-        if !writable {
+        if !written {
             return None;
         }
         done += n;
