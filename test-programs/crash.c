@@ -1,5 +1,5 @@
-/* Question: when a program that pages dies of its own wrong access, does its core name the function and
- * the address, as natively?
+/* Question: when a program that pages dies of its own wrong access while its other threads fault, does its core
+ * name the function, the address, and what each thread did, as natively?
  *
  * It dies in `culprit`, or in `overflow`; `guilty` is where from the debugger counts the address, and
  * `fresh` points to what was written last.
@@ -8,11 +8,14 @@
  */
 #include "common.h"
 
+#include <sched.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 char *guilty;
 unsigned *fresh;
 static volatile int sink;
+static atomic_int at_work;
 
 __attribute__((noinline)) static void culprit(volatile char *at)
 {
@@ -35,8 +38,10 @@ static void *in_thread(void *parameter)
 
 static void *busy(void *parameter)
 {
-    for (;;)
+    for (int round = 0;; round++) {
         page_out((size_t)parameter);
+        at_work += round == 0;
+    }
     return NULL;
 }
 
@@ -47,8 +52,12 @@ int main(int argc, char **argv)
     char *block = memalign(PAGE, 16 * PAGE);
     memset(block, 1, 16 * PAGE);
     page_out(churn);
-    start(busy, (void *)(churn / 8));
+    for (int i = 0; i < 4; i++)
+        start(busy, (void *)churn);
+    while (at_work < 4)
+        sched_yield();
     fresh = must_malloc(4 * PAGE);
+    mlock(fresh, sizeof *fresh); // a core has what is in memory
     *fresh = 4712;
     if (strcmp(how, "closed") == 0)
         mprotect(guilty = block + 4 * PAGE, PAGE, PROT_READ), culprit(guilty);

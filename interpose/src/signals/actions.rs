@@ -9,7 +9,7 @@
 //! Our entry runs with every signal blocked but ours, so it may touch the program's memory.
 
 use super::kernel::{self, Action};
-use super::{deliver, farewell, masks, OURS};
+use super::{farewell, masks, trampolines, OURS};
 use crate::thread;
 use core::ffi::c_int;
 use core::mem::ManuallyDrop;
@@ -64,8 +64,8 @@ impl Drop for Held {
 
 /// Whether the kernel has a handler of our own for the signal: nobody else sets one that is neither
 /// the entry nor the program's wish to have none.
-fn is_claimed(signal: c_int) -> bool {
-    let is_own = |now: Action| now.calls() && now.handler != deliver::entry();
+pub fn is_claimed(signal: c_int) -> bool {
+    let is_own = |now: Action| now.calls() && now.handler != trampolines::entry();
     SignalSet(OURS).has(signal) && kernel::action(signal).is_ok_and(is_own)
 }
 
@@ -80,7 +80,7 @@ pub fn remember(signal: c_int, old: &Action) {
 pub fn adopt() {
     for signal in (1..=SIGNALS as c_int).filter(|signal| !is_claimed(*signal)) {
         if let (Ok(now), Ok(record)) = (kernel::action(signal), record(signal)) {
-            if now.calls() && now.handler != deliver::entry() {
+            if now.calls() && now.handler != trampolines::entry() {
                 *hold(record) = now;
                 // SAFETY: our entry does what the program's handler did.
                 let _ = unsafe { kernel::set_action(signal, Some(&in_kernel(&now))) };
@@ -106,9 +106,9 @@ const fn kept(action: &Action) -> Action {
 fn in_kernel(action: &Action) -> Action {
     let passed = kernel::RESTART | kernel::NOCLDSTOP | kernel::NOCLDWAIT | kernel::RESETHAND;
     Action {
-        handler: deliver::entry(),
+        handler: trampolines::entry(),
         flags: action.flags & passed | kernel::SIGINFO | kernel::ONSTACK | kernel::RESTORER,
-        restorer: kernel::restorer(),
+        restorer: trampolines::restorer(),
         mask: masks::for_kernel(SignalSet::ALL),
     }
 }
@@ -119,7 +119,7 @@ fn seen(now: &Action, meant: &Action) -> Action {
         && now.has(kernel::RESETHAND | kernel::ONSTACK | kernel::SIGINFO)
         && now.mask.0 == !UNBLOCKABLE & !OURS;
     match now.handler {
-        handler if handler == deliver::entry() => *meant,
+        handler if handler == trampolines::entry() => *meant,
         handler if handler == farewell::entry() => Action { handler: libc::SIG_DFL, ..*meant },
         _ if reset => Action { handler: libc::SIG_DFL, ..*meant },
         _ => *now,

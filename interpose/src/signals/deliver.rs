@@ -1,8 +1,8 @@
 //! Delivering a signal to a handler of the program.
 //!
-//! The kernel calls [`entry`] on our alternate stack with every signal blocked but ours. It builds the frame
+//! The kernel calls the entry of `trampolines` on our alternate stack with every signal blocked but ours. It builds the frame
 //! where the kernel would have built it, then changes its own frame so that rt_sigreturn goes to the
-//! handler, on that stack and with that mask. The handler returns to [`gate`], which sets right what
+//! handler, on that stack and with that mask. The handler returns to the gate, which sets right what
 //! the kernel must not see in the frame, and returns to the interrupted code.
 //!
 //! A thread that is not on our alternate stack (libc's own helpers, a program that sets it by system
@@ -11,93 +11,16 @@
 use super::frame::{self, register, Context, Frame};
 use super::kernel::{self, Action, Handler, Info};
 use super::masks::{self, Temporary};
-use super::{actions, fault, kernel_stack, DEPARTURE, OURS};
+use super::{actions, fault, kernel_stack, trampolines, DEPARTURE, OURS};
 use crate::syscalls;
 use crate::thread::{self, Thread, STACK};
-use core::arch::global_asm;
 use core::ffi::{c_int, c_void};
 use vmcore::engine::Engine;
 use vmcore::sys::thread::SignalSet;
 use vmcore::trace::Access;
 
-// How unwinders get from a frame to what it interrupted: `from` points to the context at `+ skip`.
-global_asm!(
-    ".macro vmalloc_signal_cfi from, skip",
-    ".cfi_startproc simple",
-    ".cfi_signal_frame",
-    // CFA = [context.rsp]
-    ".cfi_escape 0x0f, 4, 0x70 + \\from, ((160 + \\skip) & 0x7f) | 0x80, (160 + \\skip) >> 7, 6",
-    "vmalloc_signal_register 8, 40 + \\skip, \\from",
-    "vmalloc_signal_register 9, 48 + \\skip, \\from",
-    "vmalloc_signal_register 10, 56 + \\skip, \\from",
-    "vmalloc_signal_register 11, 64 + \\skip, \\from",
-    "vmalloc_signal_register 12, 72 + \\skip, \\from",
-    "vmalloc_signal_register 13, 80 + \\skip, \\from",
-    "vmalloc_signal_register 14, 88 + \\skip, \\from",
-    "vmalloc_signal_register 15, 96 + \\skip, \\from",
-    "vmalloc_signal_register 5, 104 + \\skip, \\from",
-    "vmalloc_signal_register 4, 112 + \\skip, \\from",
-    "vmalloc_signal_register 6, 120 + \\skip, \\from",
-    "vmalloc_signal_register 3, 128 + \\skip, \\from",
-    "vmalloc_signal_register 1, 136 + \\skip, \\from",
-    "vmalloc_signal_register 0, 144 + \\skip, \\from",
-    "vmalloc_signal_register 2, 152 + \\skip, \\from",
-    "vmalloc_signal_register 7, 160 + \\skip, \\from",
-    "vmalloc_signal_register 16, 168 + \\skip, \\from",
-    ".endm",
-    // A register is saved at an offset from `from`.
-    ".macro vmalloc_signal_register number, at, from",
-    ".cfi_escape 0x10, \\number, 3, 0x70 + \\from, ((\\at) & 0x7f) | 0x80, (\\at) >> 7",
-    ".endm",
-    ".text",
-    ".balign 16",
-    ".hidden vmalloc_entry",
-    ".globl vmalloc_entry",
-    ".type vmalloc_entry, @function",
-    "vmalloc_signal_cfi 3, 8",
-    "vmalloc_entry:",
-    "mov rbx, rsp", // nothing is to be kept: rt_sigreturn loads every register
-    "sub rsp, 8",
-    "call {on_signal}",
-    "lea rsp, [rbx + 8]",
-    "mov eax, 15",
-    "syscall",
-    ".cfi_endproc",
-    ".size vmalloc_entry, . - vmalloc_entry",
-    ".balign 16",
-    ".hidden vmalloc_gate",
-    ".globl vmalloc_gate",
-    ".type vmalloc_gate, @function",
-    "vmalloc_signal_cfi 7, 0",
-    "nop", // unwinders look up the address before the return address
-    "vmalloc_gate:",
-    "mov rdi, rsp",
-    "call {returning}",
-    "mov rsp, rax",
-    "mov eax, 15",
-    "syscall",
-    ".cfi_endproc",
-    ".size vmalloc_gate, . - vmalloc_gate",
-    on_signal = sym on_signal,
-    returning = sym returning,
-);
-
-unsafe extern "C" {
-    fn vmalloc_entry();
-    fn vmalloc_gate();
-}
-
-/// The handler that the kernel has for every signal that the program handles.
-pub fn entry() -> usize {
-    vmalloc_entry as *const () as usize
-}
-
-/// What the program's handlers return to.
-fn gate() -> usize {
-    vmalloc_gate as *const () as usize
-}
-
-unsafe extern "C" fn on_signal(signal: c_int, info: &Info, context: &mut Context) {
+/// Called by the entry.
+pub(super) unsafe extern "C" fn on_signal(signal: c_int, info: &Info, context: &mut Context) {
     let action = actions::handler(signal);
     if action.calls() {
         // SAFETY: the kernel's own arguments.
@@ -153,7 +76,7 @@ unsafe fn build(thread: &Thread, action: &Action, info: &Info, context: &mut Con
     // The interrupted call has had its temporary mask; any other code finds it again.
     let waited = context.interrupted_call();
     let temporary = if waited { Temporary::default() } else { state.temporary.get() };
-    let mut copy = Frame { restorer: gate(), context: *context, info: *info, temporary };
+    let mut copy = Frame { restorer: trampolines::gate(), context: *context, info: *info, temporary };
     copy.context.stack = alternate.in_frame();
     copy.context.mask = SignalSet(context.mask.0 | blocked);
     if context.vectors != 0 {
@@ -233,7 +156,7 @@ unsafe fn call_in_place(action: &Action, info: &Info, context: &mut Context) {
 ///
 /// # Safety
 /// `context` is in a frame of [`build`].
-unsafe extern "C" fn returning(context: *mut Context) -> *mut Context {
+pub(super) unsafe extern "C" fn returning(context: *mut Context) -> *mut Context {
     let Some(thread) = thread::running() else {
         return context;
     };

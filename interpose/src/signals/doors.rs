@@ -1,7 +1,7 @@
 //! The C library's functions for actions, masks and the alternate stack, in libc's forms.
 
 use super::kernel::{self, Action};
-use super::{actions, masks, stack};
+use super::{actions, masks, stack, trampolines};
 use crate::malloc::set_errno;
 use crate::{syscalls, thread};
 use core::ffi::c_int;
@@ -63,7 +63,7 @@ pub fn change_action(signal: c_int, new: Option<(usize, c_int, SignalSet)>) -> R
     let new = new.map(|(handler, flags, mask)| Action {
         handler,
         flags: u64::from(flags as u32) | kernel::RESTORER,
-        restorer: kernel::restorer(),
+        restorer: trampolines::restorer(),
         mask,
     });
     actions::change(signal, new.as_ref())

@@ -6,7 +6,7 @@
 
 use super::frame::Context;
 use super::kernel::{self, Action, Info};
-use super::{actions, fault};
+use super::{actions, fault, trampolines};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::sys::thread::SignalSet;
@@ -60,7 +60,7 @@ pub fn in_place_of(signal: c_int, action: &Action) -> Action {
         return *action;
     }
     let flags = kernel::SIGINFO | kernel::ONSTACK | kernel::RESTART | kernel::RESTORER;
-    Action { handler: entry(), flags, restorer: kernel::restorer(), mask: SignalSet::ALL }
+    Action { handler: entry(), flags, restorer: trampolines::restorer(), mask: SignalSet::ALL }
 }
 
 unsafe extern "C" fn on_death(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {

@@ -3,7 +3,7 @@
 
 use super::frame::{register, Context};
 use super::kernel::{self, Info};
-use super::{actions, deliver, masks, OURS};
+use super::{actions, deliver, halt, masks, trampolines, OURS};
 use crate::engine;
 use crate::thread::{self, Thread};
 use core::ffi::{c_int, c_void};
@@ -27,6 +27,7 @@ pub fn insist() {
 }
 
 unsafe extern "C" fn on_fault(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    halt::stop_if_dying();
     // SAFETY: the kernel's own arguments, which nobody else refers to.
     let (info, context) = unsafe { (&*info.cast::<Info>(), &mut *context.cast::<Context>()) };
     let address = info[2] as usize;
@@ -135,7 +136,7 @@ fn put_off(thread: &Thread, info: &Info, context: &mut Context) {
 /// A SIGSYS that says: there is a signal to deliver that was put off.
 fn reminder() -> Info {
     let mut words = kernel::info(libc::SIGSYS, libc::SI_QUEUE, 0);
-    words[3] = deliver::entry() as u64;
+    words[3] = trampolines::entry() as u64;
     words
 }
 
@@ -165,6 +166,9 @@ pub fn die(info: &Info, context: &mut Context, repeats: bool) {
     if !crate::syscalls::is_own_code(context.registers[register::RIP] as usize) {
         // Not if it is our own failure: a lock may be held.
         crate::statistics::finish();
+    }
+    if let Some(own) = thread::running().filter(|_| signal == libc::SIGSEGV) {
+        halt::stop_others(own);
     }
     actions::reset(signal);
     context.mask = context.mask.without(signal);

@@ -56,29 +56,6 @@ const EXPOSE_TAGBITS: u64 = 0x800;
 /// All that the kernel keeps.
 pub const KNOWN: u64 = NOCLDSTOP | NOCLDWAIT | SIGINFO | EXPOSE_TAGBITS | RESTORER | ONSTACK | RESTART | NODEFER | RESETHAND;
 
-// Exactly the bytes that unwinders look for, and in our own text: the system-call guard lets it pass.
-core::arch::global_asm!(
-    ".text",
-    ".balign 16",
-    ".hidden vmalloc_restorer",
-    ".globl vmalloc_restorer",
-    ".type vmalloc_restorer, @function",
-    "nop", // unwinders look up the address before the return address
-    "vmalloc_restorer:",
-    "mov rax, 15",
-    "syscall",
-    ".size vmalloc_restorer, . - vmalloc_restorer",
-);
-
-unsafe extern "C" {
-    fn vmalloc_restorer();
-}
-
-/// Where our handlers return to: `rt_sigreturn` from our own text.
-pub fn restorer() -> usize {
-    vmalloc_restorer as *const () as usize
-}
-
 /// Issues a call with an argument at `local` on our own stack, `len` bytes long. The stack may lie in
 /// paged memory, where the kernel finds no page: then the page is touched and the call repeated. So
 /// a call that changes something must not also write there.
@@ -136,7 +113,12 @@ pub unsafe fn set_action(signal: c_int, action: Option<&Action>) -> Result<Actio
 /// # Safety
 /// As [`set_action`].
 pub unsafe fn install(signal: c_int, handler: Handler, mask: SignalSet) -> Result<Action> {
-    let action = Action { handler: handler as usize, flags: SIGINFO | ONSTACK | RESTART | RESTORER, restorer: restorer(), mask };
+    let action = Action {
+        handler: handler as usize,
+        flags: SIGINFO | ONSTACK | RESTART | RESTORER,
+        restorer: super::trampolines::restorer(),
+        mask,
+    };
     // SAFETY: the caller's promise.
     let old = unsafe { set_action(signal, Some(&action))? };
     // A guest's actions are its own; the records are not.

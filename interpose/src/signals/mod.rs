@@ -1,10 +1,10 @@
 //! Signals: SIGSEGV is ours without the program noticing.
 //!
 //! - `fault`: the fault handler, and what becomes of a signal that is the program's after all.
-//! - `farewell`: what is written before the process dies of a signal.
+//! - `farewell`: what is written before the process dies of a signal. `halt`: its other threads stop first.
 //! - `deliver`: one entry for every handler of the program. The kernel calls it on our alternate
 //!   stack, which is always there; it builds the frame anew where the program wants it, on pages that
-//!   it brings in first. `frame` is the geometry.
+//!   it brings in first. `frame` is the geometry, `trampolines` the text that handlers come from and return to.
 //! - `actions`, `masks`, `stack`: the kernel's calls as the program sees them. They take and give the
 //!   kernel's own forms, so the doors and the system-call guard share them.
 //! - `doors`, `old_doors`, `wait_doors`, `jumps`: the C library's functions of the same names.
@@ -19,11 +19,13 @@ mod doors;
 pub mod farewell;
 pub mod fault;
 pub mod frame;
+pub mod halt;
 mod jumps;
 pub mod kernel;
 pub mod masks;
 mod old_doors;
 pub mod stack;
+pub mod trampolines;
 mod wait_doors;
 
 use crate::thread::{Thread, STACK};
@@ -120,6 +122,7 @@ pub fn enter_thread(thread: &'static Thread) {
 /// In a child process: locks that another thread of the parent held are free.
 pub fn survive_fork() {
     actions::survive_fork();
+    halt::survive_fork();
     if let Some(thread) = crate::thread::running() {
         // A child starts without pending signals.
         thread.signals.pending.iter().for_each(|pending| pending.set([0; 16]));

@@ -8,7 +8,7 @@ use super::slots::{Kind, Slot};
 use super::table::{self, Way};
 use super::transfer;
 use super::{gadget, messages, special, stand_in};
-use crate::signals::{fault, kernel};
+use crate::signals::{fault, halt, kernel};
 use crate::thread::{self, Thread};
 use core::ffi::{c_int, c_void};
 use vmcore::engine::Engine;
@@ -87,6 +87,7 @@ pub fn insist() {
 }
 
 unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    halt::stop_if_dying();
     // SAFETY: the kernel's record.
     if unsafe { (*info).si_code } != SYS_USER_DISPATCH {
         // SAFETY: the kernel's record, which nobody else refers to.

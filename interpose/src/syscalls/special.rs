@@ -7,8 +7,8 @@ use super::shapes::{walk, Memory, Shape};
 use super::slots::{Kind, Pins, Slot};
 use super::table::Way;
 use super::{aio, children, descriptors, mappings, transfer};
-use crate::signals::kernel::{self, Action};
-use crate::signals::{actions, masks, stack, OURS};
+use crate::signals::kernel::Action;
+use crate::signals::{actions, masks, stack, trampolines, OURS};
 use crate::thread::{self, Thread};
 use vmcore::engine::Engine;
 use vmcore::sys::{self, file};
@@ -262,7 +262,7 @@ fn go_back(engine: &'static Engine, context: &mut Context, slot: &mut Slot) -> V
     if !slot.pins.is_empty() {
         slot.key = 1;
     }
-    context.set_rip(kernel::restorer());
+    context.set_rip(trampolines::restorer());
     Verdict::Left
 }
 
