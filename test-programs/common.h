@@ -173,4 +173,16 @@ static pthread_t start(void *(*routine)(void *), void *parameter)
     return thread;
 }
 
+/* How many lines a file has. */
+__attribute__((unused)) static size_t lines(const char *path)
+{
+    size_t count = 0;
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL, "%s", path);
+    for (int c; (c = getc(file)) != EOF;)
+        count += c == '\n';
+    fclose(file);
+    return count;
+}
+
 #endif

@@ -63,17 +63,6 @@ static void *visitor(void *parameter)
     return NULL;
 }
 
-static size_t lines(const char *path)
-{
-    size_t count = 0;
-    FILE *file = fopen(path, "r");
-    CHECK(file != NULL, "%s", path);
-    for (int c; (c = getc(file)) != EOF;)
-        count += c == '\n';
-    fclose(file);
-    return count;
-}
-
 static void load_often(void)
 {
     uint64_t sum = 0;

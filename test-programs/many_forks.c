@@ -22,17 +22,6 @@ static size_t entries(const char *path)
     return count;
 }
 
-static size_t lines(const char *path)
-{
-    size_t count = 0;
-    FILE *file = fopen(path, "r");
-    CHECK(file != NULL, "%s", path);
-    for (int c; (c = getc(file)) != EOF;)
-        count += c == '\n';
-    fclose(file);
-    return count;
-}
-
 static void *forks(void *parameter)
 {
     size_t count = (size_t)parameter;

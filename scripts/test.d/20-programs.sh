@@ -56,7 +56,7 @@ if [ "$mode" != quick ]; then
     same -p               "stacks of threads"          -- "$p/stacks" 12M threads
     same -p               "stacks of coroutines"       -- "$p/stacks" 12M coroutines
     same -p               "stack of signal handlers"   -- "$p/stacks" 12M altstack
-    for how in exit return thread pthread_exit quick_exit _exit jump unwind; do
+    for how in exit return thread pthread_exit quick_exit _exit abort jump unwind; do
         same -p           "the end by $how"            -- "$p/endings" "$how"
     done
     same -p               "C++ collections"            -- "$p/collections"
@@ -98,7 +98,7 @@ if [ "$mode" != quick ]; then
     # shellcheck disable=SC2016
     same -p "stacks, forty times"       VMALLOC_ARENA=1M VMALLOC_SWAP=16M VMALLOC_POLICY=fifo -- \
         bash -c 'for run in {1..40}; do "$1" 2M threads coroutines altstack || exit; done' - "$p/stacks"
-    for how in exit thread pthread_exit quick_exit; do
+    for how in exit thread pthread_exit quick_exit abort; do
         same -p "the end by $how"       "${small[@]}" -- "$p/endings" "$how" 2097152
     done
     # Libraries that run before and after this one, and a program that is bound at once.

@@ -85,17 +85,6 @@ nothing_stays() {
 export -f nothing_stays
 check "nothing stays however a process ends" bash -c nothing_stays
 
-# One that aborts leaves no statistics, so only its words and its status can be compared.
-aborts() {
-    "$programs/endings" abort "$1" >"$work/native.words" 2>/dev/null
-    echo "status $?" >>"$work/native.words"
-    env LD_PRELOAD="$library" VMALLOC_ARENA="$2" "$programs/endings" abort "$1" >"$work/words" 2>/dev/null
-    echo "status $?" >>"$work/words"
-    diff "$work/native.words" "$work/words"
-}
-export -f aborts
-check "the end by abort" bash -c 'aborts 12582912 8M && aborts 2097152 1M'
-
 # A core shows what it would natively: the signal, the address, the function, memory, and the other threads.
 dies_of() {
     rm -f "$work/pid"
