@@ -39,6 +39,13 @@ impl BitmapState {
         BitmapState { len, used: 0, peak: 0, cursor: 0 }
     }
 
+    /// From now on there are `len` entries, if that is more than before.
+    pub const fn grow(&mut self, len: u32) {
+        if len > self.len {
+            self.len = len;
+        }
+    }
+
     /// How many entries there are.
     pub const fn len(&self) -> u32 {
         self.len

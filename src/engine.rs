@@ -89,6 +89,11 @@ impl Pool {
         SwapMap::new(self.tables.swap, &mut self.slots)
     }
 
+    /// The first `n` slots may be used.
+    pub fn open_slots(&mut self, n: u32) {
+        self.slots.grow(n);
+    }
+
     /// A slot is free again, unless it is none of ours.
     pub fn give_slot(&mut self, slot: u32) {
         let given = slot == ELSEWHERE || self.slots().give(slot, 1);
@@ -106,6 +111,8 @@ impl Pool {
 pub struct Gauges {
     /// Pages that may still be promised.
     pub available: AtomicU64,
+    /// There was no room for more slots than were needed at once.
+    pub cramped: AtomicBool,
     /// Pages promised to blocks, and frames of growing bookkeeping.
     pub promised: AtomicU64,
     /// Frames of bookkeeping beyond the static part.
@@ -216,12 +223,8 @@ impl Engine {
         swap.open().map_err(StartError::SwapDir)?;
         gate::prepare();
         let (arena, tables) = Arena::new(layout).map_err(StartError::Memory)?;
-        let mut pool = Pool {
-            tables,
-            free: BitmapState::new(layout.frames),
-            slots: BitmapState::new(layout.slots),
-            ring: RingState::new(1),
-        };
+        let mut pool =
+            Pool { tables, free: BitmapState::new(layout.frames), slots: BitmapState::new(0), ring: RingState::new(1) };
         let taken = pool.frames().take_at(0, layout.first_pool)
             && pool.frames().take_at(layout.first_shared, layout.frames - layout.first_shared);
         debug_assert!(taken, "the layout's own frames are free at the start");

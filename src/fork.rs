@@ -194,7 +194,7 @@ impl Engine {
 
     fn copy_slots(&'static self, pool: &mut Guard<'static, Pool>) -> Result<Option<Medium>> {
         let made = self.swap.successor()?;
-        let Some(to) = made.filter(|_| self.swap.is_ready()) else {
+        let Some(to) = made.filter(|_| self.swap.reserved() > 0) else {
             return Ok(made);
         };
         let mut next = 0;

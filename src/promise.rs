@@ -7,7 +7,6 @@ use crate::engine::Engine;
 use crate::heap::Ground;
 use crate::pte::{Pte, State};
 use crate::region::Place;
-use crate::report::say;
 use crate::sys;
 use crate::sys::memory::{self, Protection};
 use crate::sys::thread;
@@ -15,6 +14,8 @@ use core::sync::atomic::Ordering;
 
 /// What a page that is mapped ahead allows: everything, and so it counts as modified.
 const OPEN: u64 = Pte::READ | Pte::WRITE | Pte::M;
+/// Slots that are reserved beyond those needed at once, on a disk that is nearly full.
+const LITTLE: u64 = 1024;
 /// Pages mapped ahead of a growing heap at the most.
 const AHEAD: u64 = 64;
 
@@ -28,7 +29,8 @@ impl Engine {
             return false;
         }
         let promised = self.gauges.promised.fetch_add(n, Ordering::Relaxed) + n;
-        if promised > self.frames_to_promise() && !self.swap_is_ready() {
+        let slots = promised.saturating_sub(self.frames_to_promise());
+        if slots > 0 && !self.has_reserved(slots, promised) {
             self.give_promise(n);
             return false;
         }
@@ -41,22 +43,33 @@ impl Engine {
         self.gauges.available.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// The swap file exists, or is made now: its space is reserved before it is promised.
-    fn swap_is_ready(&self) -> bool {
-        if self.swap.is_ready() {
-            return true;
-        }
+    /// Whether the space of `least` slots is reserved, which is done before they are promised. With as many as there are
+    /// pages, clean ones can keep theirs.
+    fn has_reserved(&self, least: u64, pages: u64) -> bool {
+        let all = u64::from(self.arena().layout().slots);
+        let reserved = self.swap.reserved() >> self.page_shift();
+        let wanted = if self.gauges.cramped.load(Ordering::Relaxed) { least } else { pages.min(all) };
+        reserved >= wanted || self.reserve_slots(least, all)
+    }
+
+    /// Reserves more: the double, if there is room for it.
+    fn reserve_slots(&self, least: u64, all: u64) -> bool {
+        let plenty = if self.is_exact() { all } else { 2 * (least + u64::from(self.pool_frames())) };
         let opening = self.opening.hold();
-        let ready = self.swap.ready();
-        drop(opening);
-        if let Err(error) = ready {
-            say(format_args!(
-                "cannot reserve the swap file in {} (error {}): no memory beyond the arena",
-                self.swap.dir().to_str().unwrap_or("VMALLOC_SWAP_DIR"),
-                error.0
-            ));
+        let mut reserved = Ok(());
+        for slots in [plenty, least + LITTLE, least] {
+            reserved = self.swap.reserve(slots.min(all) << self.page_shift());
+            if reserved.is_ok() {
+                break;
+            }
+            self.gauges.cramped.store(true, Ordering::Relaxed);
         }
-        ready.is_ok()
+        self.pool.hold().open_slots((self.swap.reserved() >> self.page_shift()) as u32);
+        drop(opening);
+        if let Err(error) = reserved {
+            self.swap.complain_of_space(error);
+        }
+        reserved.is_ok()
     }
 
     /// See [`Ground::promise`]. The caller holds the region's gate. A store of the region's own has made

@@ -141,7 +141,7 @@ impl Engine {
         let _stack = self.keep_stack();
         let _quiet = thread::Quiet::begin();
         let who = (self.hooks.who)();
-        if !self.swap.is_ready() || !self.is_armed() || self.is_exact() {
+        if self.swap.reserved() == 0 || !self.is_armed() || self.is_exact() {
             return;
         }
         for _ in 0..torture::victims() {

@@ -1,4 +1,5 @@
-//! The swap file: made at the start and without a name, its space really reserved at first use.
+//! The swap file: made at the start and without a name, its space really reserved when slots are promised,
+//! as many as that takes and some more. So a program that could use much disk takes no more than it uses, and its children neither.
 //!
 //! It is made so early because a program may give up its privileges, its root, or the right to open
 //! files, long before it needs memory beyond the arena. A forked child may find that its sandbox forbids
@@ -9,7 +10,7 @@ use crate::report::say;
 use crate::sys::medium::{is_forbidden, Medium};
 use crate::sys::{file, memory, Errno, Result};
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The longest directory name that is accepted, with its terminating zero.
 pub const PATH_MAX: usize = 4096;
@@ -19,8 +20,8 @@ pub struct SwapFile {
     file: Descriptor,
     /// Where the slots lie if they lie in memory; 0 if not.
     memory: AtomicUsize,
-    /// Its space is reserved, so slots may be promised.
-    reserved: AtomicBool,
+    /// So many bytes from the start are reserved, so the slots in them may be promised.
+    reserved: AtomicU64,
     /// The directory, wherever the program's root is by now.
     place: Descriptor,
     dir: [u8; PATH_MAX],
@@ -39,7 +40,7 @@ impl SwapFile {
         path.get_mut(..dir.len())?.copy_from_slice(dir);
         let (file, place) = (Descriptor::new(-1), Descriptor::new(-1));
         let (memory, complaints) = (AtomicUsize::new(0), AtomicU32::new(0));
-        Some(SwapFile { file, memory, reserved: AtomicBool::new(false), place, dir: path, len, complaints })
+        Some(SwapFile { file, memory, reserved: AtomicU64::new(0), place, dir: path, len, complaints })
     }
 
     /// The directory.
@@ -52,9 +53,9 @@ impl SwapFile {
         [&self.file, &self.place]
     }
 
-    /// Whether slots may be promised.
-    pub fn is_ready(&self) -> bool {
-        // Acquire: pairs with the release in `ready`.
+    /// Bytes of slots that may be promised.
+    pub fn reserved(&self) -> u64 {
+        // Acquire: pairs with the release in `reserve`.
         self.reserved.load(Ordering::Acquire)
     }
 
@@ -73,33 +74,34 @@ impl SwapFile {
         Ok(())
     }
 
-    /// Reserves the file's space if that has not been done. Callers exclude each other.
-    pub fn ready(&self) -> Result<()> {
-        if self.is_ready() {
+    /// Reserves the space of the first `bytes` bytes. Callers exclude each other.
+    pub fn reserve(&self, bytes: u64) -> Result<()> {
+        let (had, bytes) = (self.reserved(), bytes.min(self.len));
+        if had >= bytes {
             return Ok(());
         }
-        if self.file.number().is_none() {
+        if self.file.number().is_none() && self.memory.load(Ordering::Relaxed) == 0 {
             // A child for which none could be made at the fork.
-            let own = self.another_or_memory()?;
+            let own = self.another_or_memory(bytes)?;
             self.continue_on(Some(own));
-        } else {
-            self.file.lend(|fd| file::allocate(fd, self.len))?;
+        } else if self.memory.load(Ordering::Relaxed) == 0 {
+            self.file.lend(|fd| file::allocate(fd, had, bytes))?;
         }
-        self.reserved.store(true, Ordering::Release);
+        self.reserved.store(bytes, Ordering::Release);
         Ok(())
     }
 
     /// A new, empty file of the same kind for a child. That none can be made is an error only if this
     /// one is in use.
     pub fn successor(&self) -> Result<Option<Medium>> {
-        if self.is_ready() {
-            return self.another_or_memory().map(Some);
+        match self.reserved() {
+            0 => Ok(self.create().ok().map(Medium::File)),
+            bytes => self.another_or_memory(bytes).map(Some),
         }
-        Ok(self.create().ok().map(Medium::File))
     }
 
-    fn another_or_memory(&self) -> Result<Medium> {
-        match self.another() {
+    fn another_or_memory(&self, bytes: u64) -> Result<Medium> {
+        match self.another(bytes) {
             Ok(fd) => Ok(Medium::File(fd)),
             Err(error) if is_forbidden(error) => {
                 let dir = self.dir().to_str().unwrap_or("VMALLOC_SWAP_DIR");
@@ -110,10 +112,10 @@ impl SwapFile {
         }
     }
 
-    /// Another file of that length beside this one, which must be open, with its space reserved.
-    pub fn another(&self) -> Result<i32> {
+    /// Another file beside this one, which must be open, with space for so many bytes reserved.
+    pub fn another(&self, bytes: u64) -> Result<i32> {
         let fd = self.create()?;
-        file::allocate(fd, self.len).map(|()| fd).inspect_err(|_| file::close(fd))
+        file::allocate(fd, 0, bytes).map(|()| fd).inspect_err(|_| file::close(fd))
     }
 
     /// An unnamed file in the directory.
@@ -201,14 +203,20 @@ impl SwapFile {
 
     /// Says that a transfer failed: the first time, and then ever more seldom.
     pub fn complain(&self, what: &str, slot: u32, error: Errno) {
-        if !(self.complaints.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two() {
-            return;
+        self.say_seldom(format_args!("cannot {what} slot {slot}"), error, "");
+    }
+
+    /// Says that more space could not be reserved, as seldom.
+    pub fn complain_of_space(&self, error: Errno) {
+        let had = self.reserved() / 1024;
+        self.say_seldom(format_args!("cannot reserve more than {had}K"), error, ": no more memory");
+    }
+
+    fn say_seldom(&self, what: core::fmt::Arguments<'_>, error: Errno, so: &str) {
+        if (self.complaints.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two() {
+            let dir = self.dir().to_str().unwrap_or("VMALLOC_SWAP_DIR");
+            say(format_args!("{what} of the swap file in {dir}: error {}{so}", error.0));
         }
-        say(format_args!(
-            "cannot {what} slot {slot} of the swap file in {}: error {}",
-            self.dir().to_str().unwrap_or("VMALLOC_SWAP_DIR"),
-            error.0
-        ));
     }
 }
 

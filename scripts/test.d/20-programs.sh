@@ -93,6 +93,7 @@ if [ "$mode" != quick ]; then
     same -p "detached threads"          "${small[@]}" VMALLOC_SWAP=24M -- "$p/detached" 6 1M
     same -p "threads of other makers"   "${small[@]}" VMALLOC_SWAP=24M -- "$p/thread_makers" 4M 1M
     same -p "many forks"                "${small[@]}" -- "$p/many_forks" 1000
+    same -p "disk in use"               VMALLOC_ARENA=1M VMALLOC_SWAP=1G -- "$p/disk_use" 12M
     same -p "stacks"                    "${small[@]}" -- "$p/stacks" 2M threads coroutines
     # A stack that lost the page that its thread stood on was a matter of one run in ninety.
     # shellcheck disable=SC2016

@@ -3,10 +3,10 @@
 
 group processes
 
-# A file system with room for one swap file.
+# A file system with room for one swap file, and not for what a child's needs.
 mkdir -p "$work/narrow"
 if unshare -m mount -t tmpfs none "$work/narrow" 2>/dev/null; then
-    check "a fork without room fails and breaks nothing" unshare -m sh -c "mount -t tmpfs -o size=14M none '$work/narrow' &&
+    check "a fork without room fails and breaks nothing" unshare -m sh -c "mount -t tmpfs -o size=9M none '$work/narrow' &&
         exec env LD_PRELOAD='$library' VMALLOC_ARENA=1M VMALLOC_SWAP=8M VMALLOC_SWAP_DIR='$work/narrow' TEST_EXPECT_NULL=1 '$programs/many_forks'"
 else
     skip "a fork without room fails and breaks nothing" "mount namespaces need root"

@@ -100,23 +100,23 @@ pub fn unlink_in(place: i32, path: &CStr) -> Result<()> {
     unsafe { syscall!(libc::SYS_unlinkat, place, path.as_ptr(), 0).map(|_| ()) }
 }
 
-/// Really reserves the first `len` bytes of a new file's space; where that is no call, by writing.
-pub fn allocate(fd: i32, len: u64) -> Result<()> {
-    within_size_limit(len, || loop {
+/// Really reserves the space of a file's bytes `from .. end`, which it did not have before; where that is no call, by writing.
+pub fn allocate(fd: i32, from: u64, end: u64) -> Result<()> {
+    within_size_limit(end, || loop {
         // SAFETY: no pointers.
-        match unsafe { syscall!(libc::SYS_fallocate, fd, 0, 0, len) } {
+        match unsafe { syscall!(libc::SYS_fallocate, fd, 0, from, end - from) } {
             Err(Errno(libc::EINTR)) => {}
-            Err(Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM)) => return write_zeros(fd, len),
+            Err(Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM)) => return write_zeros(fd, from, end),
             other => return other.map(|_| ()),
         }
     })
 }
 
-fn write_zeros(fd: i32, len: u64) -> Result<()> {
+fn write_zeros(fd: i32, from: u64, end: u64) -> Result<()> {
     static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-    let mut at = 0;
-    while at < len {
-        let n = ZEROS.len().min((len - at) as usize);
+    let mut at = from;
+    while at < end {
+        let n = ZEROS.len().min((end - at) as usize);
         // SAFETY: the zeros.
         unsafe { transfer(libc::SYS_pwrite64, fd, ZEROS.as_ptr() as usize, n, at)? };
         at += n as u64;

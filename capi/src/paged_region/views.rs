@@ -115,8 +115,9 @@ impl Descriptors {
         let list = unsafe { core::slice::from_raw_parts_mut(at as *mut i32, pages) };
         list.fill(-1);
         let files = Descriptors { list };
-        let made =
-            swap.open().and_then(|()| files.list.iter_mut().try_for_each(|descriptor| swap.another().map(|fd| *descriptor = fd)));
+        let made = swap
+            .open()
+            .and_then(|()| files.list.iter_mut().try_for_each(|descriptor| swap.another(page as u64).map(|fd| *descriptor = fd)));
         swap.close();
         made?;
         if let (Some(fd), true) = (files.list.first(), execute) {
