@@ -20,7 +20,8 @@
  *
  * Signals: the library takes SIGSEGV. A handler that the program had before gets the faults that are not
  * in managed memory. The fault is served on an alternate stack, which mm_init sets up for its thread if it
- * has none. System calls do not fault: read(2) into a protected page fails with EFAULT.
+ * has none. System calls do not fault: read(2) into a protected page fails with EFAULT. An instruction that
+ * touches more pages at once than there are frames cannot get on: a line on stderr says so, and it is a SIGSEGV.
  *
  * fork: in a child the memory is ordinary memory again, with what it held; the child may call mm_init itself.
  */

@@ -15,8 +15,8 @@
  * Units: sizes in pages where the name says so, else in bytes; pages are numbered from 0 at the base.
  *
  * Errors: a function that fails returns NULL or -1 and sets errno; nothing has changed then. What a touch
- * needs is had when the region is created, so touches fail only when the disk does: then a line on stderr
- * says what happened, and the touch is a SIGSEGV after all.
+ * needs is had when the region is created, so touches fail only when the disk does, or when `max_pages` is too
+ * few for one instruction: then a line on stderr says what happened, and the touch is a SIGSEGV after all.
  *
  * Threads: any number may touch a region at the same time. The fault is served on an alternate stack, which
  * paged_region_create sets up for its thread; a thread whose stack pointer may lie in a region (a language
@@ -59,7 +59,8 @@ struct paged_region_options {
     size_t pages;          /* 1 to 2^20 */
     size_t page_size;      /* a power of two, the system's page size to 1 MiB; 0: the system's */
     size_t max_pages;      /* mapped at a time, at least 1. One instruction may touch several pages, which all
-                            * must be mapped at once: give it 3 or more, unless you know your instructions */
+                            * must be mapped at once: give it 3 or more, unless you know your instructions. One
+                            * that cannot get on is a SIGSEGV, with a line on stderr */
     const char *policy;    /* who leaves: "fifo", "clock", "third-chance", "random"; NULL: "fifo" */
     int protection;        /* PAGED_READ, with PAGED_WRITE and PAGED_EXEC if wanted; 0: read and write */
     enum paged_backing backing;
@@ -72,9 +73,10 @@ struct paged_region_options {
  * A new region; NULL with errno
  *   EINVAL   an option is out of range; a line on stderr says which, and what would be right
  *   EEXIST   something is mapped at `base` already
- *   ENOENT, ENOTDIR, EACCES, EROFS, ENOSPC, EPERM   of `directory` (EPERM: files there cannot be executed)
+ *   ENOENT, ENOTDIR, EACCES, EROFS, ENOSPC, ENAMETOOLONG, EPERM   of `directory` (EPERM: files there cannot be
+ *            executed; or `base` is so low that the system does not allow it)
  *   EMFILE   too many files: PAGED_FILES takes one for each page
- *   ENOMEM   the kernel refused memory, or there are 1024 regions
+ *   ENOMEM   the kernel refused memory, or has no such addresses, or there are 1024 regions
  */
 struct paged_region *paged_region_create(const struct paged_region_options *options);
 

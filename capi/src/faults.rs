@@ -5,7 +5,6 @@
 //! before, or kills as it would have killed.
 
 use core::ffi::{c_int, c_void};
-use core::mem::MaybeUninit;
 use core::ptr::{from_ref, null, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use vmcore::lock::Lock;
@@ -22,6 +21,10 @@ pub struct Touch {
     pub access: Access,
     /// To execute what lies there; then `access` is a read.
     pub fetch: bool,
+    /// The instruction.
+    pub instruction: usize,
+    /// A digest of all registers: the same again says that the thread did not get on.
+    pub registers: u64,
 }
 
 /// A door whose pages are touched. Called in the fault handler: no allocation, no panic, no lock of std.
@@ -50,8 +53,10 @@ static USED: AtomicUsize = AtomicUsize::new(0);
 static ENTRY: Lock<()> = Lock::new(());
 /// The handler that was there before ours; written before ours is installed.
 static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(null_mut());
-/// Where the stack stood when the previous handler was called last: one that calls ours again does so from
-/// below, while the next fault, after a jump out of that handler, comes from the same place.
+/// The fault that the previous handler was called for last, told by its context, and where the stack stood: one
+/// that calls ours again does so for that fault and from below. Another fault has another context, or after a
+/// jump out of that handler comes from the same place. (Threads overwrite each other's; then it is told a call later.)
+static FORWARDED: AtomicUsize = AtomicUsize::new(0);
 static FORWARDING: AtomicUsize = AtomicUsize::new(0);
 
 /// Why a range cannot be watched.
@@ -61,7 +66,7 @@ pub enum Refused {
     Overlap,
     /// [`MOST`] ranges are watched.
     TooMany,
-    /// The kernel refused the handler or its stack.
+    /// The kernel refused the handler.
     System,
 }
 
@@ -79,7 +84,7 @@ pub fn watch(range: &'static Range) -> Result<(), Refused> {
         }
     }
     let (at, place) = free.ok_or(Refused::TooMany)?;
-    if !ready() {
+    if !install() {
         return Err(Refused::System);
     }
     // Release: pairs with the acquire in `find`.
@@ -114,36 +119,12 @@ fn find(address: usize) -> Option<&'static Range> {
     entries.filter_map(|range| unsafe { range.as_ref() }).find(|range| (range.start..range.end).contains(&address))
 }
 
-/// The calling thread can take faults on any stack of its own, and the handler is there: also if the program
-/// has put one of its own in its place since, which then gets what is nobody's.
-pub fn ready() -> bool {
-    enter_thread() && install()
-}
-
 /// Bytes of an alternate stack: callbacks of the program run on it too.
-const STACK: usize = 256 * 1024;
+pub const STACK: usize = 256 * 1024;
 
-/// Gives the calling thread an alternate stack, unless it has one.
-pub fn enter_thread() -> bool {
-    let mut now = MaybeUninit::<libc::stack_t>::uninit();
-    // SAFETY: the kernel fills `now`; the new stack is a mapping of ours that stays.
-    unsafe {
-        if libc::sigaltstack(null(), now.as_mut_ptr()) != 0 {
-            return false;
-        }
-        if now.assume_init().ss_flags & libc::SS_DISABLE == 0 {
-            return true;
-        }
-        let Ok(at) = memory::reserve(STACK, Protection::ReadWrite) else {
-            return false;
-        };
-        let stack = libc::stack_t { ss_sp: at as *mut c_void, ss_flags: 0, ss_size: STACK };
-        libc::sigaltstack(&stack, null_mut()) == 0
-    }
-}
-
-/// Installs the handler, unless it is there. Another that came after ours is kept as the previous one.
-fn install() -> bool {
+/// Installs the handler, unless it is there: also if the program has put one of its own in its place since,
+/// which then gets what is nobody's. False if the kernel refuses it.
+pub fn install() -> bool {
     // SAFETY: all zero is a valid sigaction; the handler keeps to the rules of signal handlers.
     unsafe {
         let mut now: libc::sigaction = core::mem::zeroed();
@@ -185,19 +166,25 @@ pub fn call_out(callback: impl FnOnce()) {
     }
 }
 
+/// Of the registers that an instruction changes when it gets on; they come first, and the instruction pointer last.
+fn digest(registers: &[i64]) -> u64 {
+    let general = registers.iter().take(libc::REG_RIP as usize + 1);
+    general.fold(0, |digest: u64, register| (digest ^ *register as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
+}
+
 const WRITE: i64 = 1 << 1;
 const FETCH: i64 = 1 << 4;
 
 unsafe extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's own arguments.
-    let (code, address, error) = unsafe {
-        let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
-        ((*info).si_code, (*info).si_addr() as usize, registers[libc::REG_ERR as usize])
-    };
+    let (code, address, registers) =
+        unsafe { ((*info).si_code, (*info).si_addr() as usize, &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs) };
+    let error = registers[libc::REG_ERR as usize];
     // SEGV_MAPERR and SEGV_ACCERR: what a page that is not open says.
     if matches!(code, 1 | 2) {
         let access = if error & WRITE != 0 { Access::Write } else { Access::Read };
-        let touch = Touch { address, access, fetch: error & FETCH != 0 };
+        let instruction = registers[libc::REG_RIP as usize] as usize;
+        let touch = Touch { address, access, fetch: error & FETCH != 0, instruction, registers: digest(registers) };
         if find(address).is_some_and(|range| range.door.touched(touch)) {
             return;
         }
@@ -213,7 +200,7 @@ unsafe fn forward(signal: c_int, code: c_int, info: *mut libc::siginfo_t, contex
     let previous = unsafe { PREVIOUS.load(Ordering::Acquire).as_ref() };
     let handler = previous.map_or(libc::SIG_DFL, |previous| previous.sa_sigaction);
     let (sp, last) = (thread::stack_pointer(), FORWARDING.load(Ordering::Relaxed));
-    let again = sp < last && last - sp < STACK;
+    let again = FORWARDED.load(Ordering::Relaxed) == context as usize && sp < last && last - sp < STACK;
     // SAFETY: a handler of the program, called as the kernel would have; else the default action, by
     // repeating the instruction or sending the signal once more.
     unsafe {
@@ -229,6 +216,7 @@ unsafe fn forward(signal: c_int, code: c_int, info: *mut libc::siginfo_t, contex
             }
             return;
         }
+        FORWARDED.store(context as usize, Ordering::Relaxed);
         FORWARDING.store(sp, Ordering::Relaxed);
         if previous.is_some_and(|previous| previous.sa_flags & libc::SA_SIGINFO != 0) {
             let call: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = core::mem::transmute(handler);
@@ -237,6 +225,6 @@ unsafe fn forward(signal: c_int, code: c_int, info: *mut libc::siginfo_t, contex
             let call: extern "C" fn(c_int) = core::mem::transmute(handler);
             call(signal);
         }
-        FORWARDING.store(0, Ordering::Relaxed);
+        FORWARDED.store(0, Ordering::Relaxed);
     }
 }

@@ -15,5 +15,6 @@ pub mod forks;
 pub mod kept;
 pub mod mm;
 pub mod paged_region;
+pub mod stacks;
 pub mod vmap;
 pub mod window;

@@ -13,6 +13,7 @@ use vmcore::outlook::Outlook;
 use vmcore::pager::Outcome;
 use vmcore::policy::Policy;
 use vmcore::region::Place;
+use vmcore::report::say;
 use vmcore::sys::Errno;
 use vmcore::trace::Access;
 
@@ -74,7 +75,7 @@ impl fmt::Display for Problem {
             }
             Problem::Faults(Refused::Overlap) => write!(out, "it overlaps another region"),
             Problem::Faults(Refused::TooMany) => write!(out, "there are {} regions already", faults::MOST),
-            Problem::Faults(Refused::System) => write!(out, "the kernel refuses a handler of SIGSEGV, or its stack"),
+            Problem::Faults(Refused::System) => write!(out, "the kernel refuses a handler of SIGSEGV"),
         }
     }
 }
@@ -99,10 +100,33 @@ struct Pane {
     execute: bool,
     faults: AtomicU64,
     futile: AtomicU32,
+    registers: AtomicU64,
+    standstill: AtomicU32,
 }
 
 /// So many faults in a row that ask for nothing: the program has closed or removed the page itself.
 const MOST_FUTILE: u32 = 1000;
+/// So many faults in a row with all registers the same: one instruction needs more pages than there are frames.
+const MOST_AT_A_STANDSTILL: u32 = 1000;
+
+impl Pane {
+    /// Whether the thread gets on. What several threads note here says that they do.
+    fn gets_on(&self, touch: &Touch) -> bool {
+        if self.registers.swap(touch.registers, Ordering::Relaxed) != touch.registers {
+            self.standstill.store(0, Ordering::Relaxed);
+            return true;
+        }
+        if self.standstill.fetch_add(1, Ordering::Relaxed) < MOST_AT_A_STANDSTILL {
+            return true;
+        }
+        let frames = self.place.engine.pool_frames();
+        say(format_args!(
+            "the instruction at {:#x} faults for ever: it needs more pages at once than may be resident, which is {frames}",
+            touch.instruction
+        ));
+        false
+    }
+}
 
 impl Touched for Pane {
     fn touched(&self, touch: Touch) -> bool {
@@ -117,6 +141,9 @@ impl Touched for Pane {
             }
         } else {
             self.futile.store(0, Ordering::Relaxed);
+        }
+        if !self.gets_on(&touch) {
+            return false;
         }
         self.place.engine.touch(&self.place, number, touch.address, touch.access, true) == Outcome::Resolved
     }
@@ -169,7 +196,9 @@ impl Window {
             return Err(short);
         }
         let &Plan { start, page, write, execute, .. } = plan;
-        let pane = Pane { place, start, page, write, execute, faults: AtomicU64::new(0), futile: AtomicU32::new(0) };
+        let (faults, registers) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (futile, standstill) = (AtomicU32::new(0), AtomicU32::new(0));
+        let pane = Pane { place, start, page, write, execute, faults, futile, registers, standstill };
         let pane = Kept::new(pane).map_err(Problem::Memory)?;
         let end = start + plan.pages as usize * page;
         // SAFETY: as above.

@@ -137,7 +137,13 @@ fn windows(u: &Unknown) {
 
 /// A touch of an application's arena, which another process serves.
 fn applications(u: &Unknown) {
-    black_box(dialogue::ARENA.door.touched(faults::Touch { address: u.address, access: u.access, fetch: u.flag }));
+    black_box(dialogue::ARENA.door.touched(faults::Touch {
+        address: u.address,
+        access: u.access,
+        fetch: u.flag,
+        instruction: u.address,
+        registers: u.len as u64,
+    }));
 }
 
 /// What the system-call doors do before and after a call.

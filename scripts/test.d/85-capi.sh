@@ -71,6 +71,7 @@ else
     both -e program.expected "forth, 3 pages in swap"          -- "$c/forth" 3 swap
     input=/dev/null
     both  "vmap: owners"                      VMALLOC_ARENA=512K -- "$c/vmap_owners" 8 4 1000
+    both  "vmap: forks and races"             VMALLOC_ARENA=1M -- "$c/vmap_races" 40 500
     if have strace; then
         check "vmap: no owner waits for another's disk" \
             strace -f -qq -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=20000 "$c/vmap_parallel"

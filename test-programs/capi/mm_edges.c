@@ -55,7 +55,7 @@ static void larger_pages(int page)
     CHECK(mm_report_npage_evicts(3) == 1 && mm_report_npage_evicts(4) == 0, "evictions");
     CHECK(mm_report_nframe_evicts(0) == 1 && mm_report_nframe_evicts(1) == 0, "evictions of frames");
     CHECK(mm_report_npage_evicts(8) == -1 && mm_report_npage_evicts(-1) == -1, "no such page");
-    CHECK(mm_report_nframe_evicts(2) == -1, "no such frame");
+    CHECK(mm_report_nframe_evicts(2) == -1 && mm_report_nframe_evicts(-1) == -1, "no such frame");
     CHECK(mm_report_npage_faults() == 3 && mm_report_nwrite_backs() == 1 && mm_nsigsegvs() == 4, "reports");
     CHECK(mm_end((void *)vm) == 0 && munmap((void *)vm, 8 * page) == 0, "end");
 }
@@ -118,6 +118,7 @@ static void bad_arguments(void)
     vm[0] = vm[PAGE] = vm[3 * PAGE] = 1;
     mm_init(MM_FIFO, vm, 2 * PAGE, 1000000, PAGE);
     CHECK(vm[0] == 1 && vm[PAGE] == 1 && mm_nsigsegvs() == 2, "more frames than pages");
+    CHECK(mm_report_nframe_evicts(999999) == 0 && mm_report_nframe_evicts(1000000) == -1, "frames that are never used");
     CHECK(mm_end(vm) == 0, "end");
 }
 

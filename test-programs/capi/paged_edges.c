@@ -46,6 +46,9 @@ static void bad_options(void)
     CHECK(paged_region_count(NULL, &counts) == -1 && errno == EINVAL, "no region");
     CHECK(paged_region_destroy(region) == 0, "destroy");
     CHECK(paged_region_destroy(region) == -1 && errno == EINVAL, "destroyed twice");
+    struct paged_region *next = paged_region_create(&good);
+    CHECK(paged_region_base(region) == NULL && paged_region_destroy(region) == -1, "a region that is gone is the next");
+    CHECK(paged_region_destroy(next) == 0, "destroy");
 }
 
 /* Pushes and calls on a stack inside the region, 12 of its 20 pages deep, with 3 of them mapped. */
@@ -219,6 +222,112 @@ static void forks(enum paged_backing backing)
     CHECK(paged_region_destroy(region) == 0, "destroy");
 }
 
+/* The counts go into the region itself, and the callback asks for them in its turn. */
+static struct paged_region *asked;
+static void ask(void *address, int page, int unmapped, void *context)
+{
+    struct paged_region_counts counts;
+    note(address, page, unmapped, context);
+    CHECK(paged_region_count(asked, &counts) == 0 && paged_region_base(asked), "asked by the callback");
+}
+
+static void counts_inside(void)
+{
+    struct paged_region_options options = {.pages = 4, .max_pages = 3, .callback = ask, .context = &events};
+    asked = paged_region_create(&options);
+    struct paged_region_counts *counts = paged_region_base(asked);
+    events = 0;
+    CHECK(paged_region_count(asked, counts) == 0 && counts->first_touches == 0 && events == 1, "%d events", events);
+    CHECK(paged_region_destroy(asked) == 0, "destroy");
+}
+
+/* One frame, and one store to two pages: it cannot get on, but it can be told. */
+static void standstill(enum paged_backing backing)
+{
+    struct paged_region_options options = {.pages = 2, .max_pages = 1, .backing = backing};
+    struct paged_region *region = paged_region_create(&options);
+    signal(SIGSEGV, jump);
+    if (sigsetjmp(back, 1) == 0) {
+        *(volatile uint64_t *)((char *)paged_region_base(region) + PAGE - 4) = 1;
+        fail("a store to two pages, one of which is absent");
+    }
+    signal(SIGSEGV, SIG_DFL);
+    CHECK(paged_region_destroy(region) == 0, "destroy");
+}
+
+/* Threads without an alternate stack try closed addresses, at any depth, and the program's handler hears of each. */
+static __thread sigjmp_buf back_of_thread;
+static void jump_in_thread(int signal)
+{
+    siglongjmp(back_of_thread, signal);
+}
+
+static int probe(int depth)
+{
+    volatile char frame[512];
+    frame[0] = depth;
+    if (depth > 0)
+        return probe(depth - 1) + frame[0] - depth;
+    if (sigsetjmp(back_of_thread, 1) == 0)
+        *(volatile char *)16 = 1;
+    return 1;
+}
+
+static void *prober(void *argument)
+{
+    for (int round = 0; round < 20; round++)
+        for (int depth = 0; depth < 30; depth++)
+            CHECK(probe(depth) == 1, "depth %d", depth);
+    return argument;
+}
+
+static void strays(void)
+{
+    struct sigaction action = {.sa_handler = jump_in_thread, .sa_flags = SA_NODEFER};
+    sigaction(SIGSEGV, &action, NULL);
+    struct paged_region_options options = {.pages = 2, .max_pages = 1};
+    struct paged_region *region = paged_region_create(&options);
+    pthread_t thread[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&thread[i], NULL, prober, NULL);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+    signal(SIGSEGV, SIG_DFL);
+    CHECK(paged_region_destroy(region) == 0, "destroy");
+}
+
+static void *enter(void *address)
+{
+    CHECK(paged_region_thread() == 0, "no stack");
+    ++*(volatile char *)address;
+    return address;
+}
+
+static long mapped_kilobytes(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file && fscanf(file, "%ld", &pages) == 1 && fclose(file) == 0, "no /proc");
+    return pages * 4;
+}
+
+/* The alternate stacks go with their threads. */
+static void thread_ends(void)
+{
+    struct paged_region_options options = {.pages = 2, .max_pages = 1};
+    struct paged_region *region = paged_region_create(&options);
+    long before = 0;
+    for (int i = 0; i < 300; i++) {
+        if (i == 100)
+            before = mapped_kilobytes();
+        pthread_t thread;
+        pthread_create(&thread, NULL, enter, paged_region_base(region));
+        pthread_join(thread, NULL);
+    }
+    CHECK(mapped_kilobytes() - before < 10000, "grown by %ld KiB", mapped_kilobytes() - before);
+    CHECK(paged_region_destroy(region) == 0, "destroy");
+}
+
 int main(void)
 {
     bad_options();
@@ -235,6 +344,15 @@ int main(void)
     threads("clock", PAGED_FILES);
     threads("third-chance", PAGED_SWAP);
     said("threads");
+    counts_inside();
+    said("counts in a region");
+    standstill(PAGED_SWAP);
+    standstill(PAGED_FILES);
+    said("an instruction that needs two pages");
+    strays();
+    said("faults elsewhere");
+    thread_ends();
+    said("threads that end");
     many();
     said("many regions");
     forks(PAGED_SWAP);

@@ -20,7 +20,7 @@ use vmcore::lock::Lock;
 use vmcore::report::say;
 use vmcore::sys::Errno;
 
-use crate::faults;
+use crate::{faults, stacks};
 
 /// The exit status of an application without a pager (EX_UNAVAILABLE).
 const EXIT_NO_PAGER: c_int = 69;
@@ -94,7 +94,7 @@ fn settle() {
         }
     }
     // Also for another thread, and when the program has installed a handler of its own since.
-    if !faults::ready() {
+    if !(stacks::enter_thread() && faults::install()) {
         leave(format_args!("the system refuses a handler for faults, or a stack for it"));
     }
     fork::prepare();

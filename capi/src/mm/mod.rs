@@ -4,13 +4,14 @@
 
 mod log;
 
-use crate::forks;
+use crate::faults::MOST;
+use crate::forks::{self, Guarded};
 use crate::kept::Kept;
+use crate::stacks;
 use crate::window::{Plan, Window};
 use core::ffi::{c_int, c_ulong, c_void};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use log::{Log, Logger, Memory};
-use std::sync::{Mutex, PoisonError};
 use vmcore::outlook::Outlook;
 use vmcore::policy::{by_name, Policy};
 use vmcore::report::say;
@@ -19,14 +20,17 @@ use vmcore::sys::{Errno, Result};
 use vmcore::units::SYSTEM_PAGE;
 
 /// Memory under management.
-struct Managed {
+pub struct Managed {
     window: Window,
     memory: Kept<Memory>,
     log: Kept<Log>,
+    /// As many as were asked for; those beyond the number of pages are never used.
+    frames: c_int,
 }
 
-/// All of it, in the order of their mm_init.
-static MANAGED: Mutex<Vec<Managed>> = Mutex::new(Vec::new());
+/// All of it, in the order of their mm_init. The list never grows: malloc might give it memory that is managed, since
+/// the program may free that.
+pub static MANAGED: Guarded<Vec<Managed>> = Guarded::new(Vec::new());
 
 // A weak reference: the linker of a program that defines the function exports it for us, and one that
 // does not gets null.
@@ -123,8 +127,12 @@ pub unsafe extern "C" fn mm_init(first: usize, second: usize, third: usize, four
         Err(why) => return refuse(format_args!("{why}"), libc::EINVAL),
     };
     forks::arrange();
+    if !stacks::enter_thread() {
+        return refuse(format_args!("there is no memory for an alternate stack"), libc::ENOMEM);
+    }
     let (start, size) = (request.vm, request.size as usize);
-    let mut managed = MANAGED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut managed = MANAGED.hold();
+    managed.reserve_exact(MOST);
     // SAFETY: whoever calls mm_init for memory under management does not use it meanwhile.
     unsafe { end_overlapping(&mut managed, start, start + size) };
     if let Err(error) = take(start, size) {
@@ -172,21 +180,20 @@ fn manage(request: &Request, policy: &'static dyn Policy, pages: u64) -> core::r
     let (memory_forever, log_forever) = unsafe { (memory.forever(), log.forever()) };
     let outlook = Outlook { view: Some(memory_forever), store: Some(memory_forever), observer: Some(log_forever) };
     let window = Window::open(&plan, |_| Ok(outlook)).map_err(|problem| (problem.to_string(), problem.errno()))?;
-    Ok(Managed { window, memory, log })
+    Ok(Managed { window, memory, log, frames: request.frames })
 }
 
 /// Ends the management of all memory that overlaps the range: it allows everything again.
 ///
 /// # Safety
 /// Nobody uses that memory meanwhile.
-unsafe fn end_overlapping(managed: &mut Vec<Managed>, start: usize, end: usize) -> bool {
-    let (over, rest): (Vec<_>, Vec<_>) = managed.drain(..).partition(|one| {
+unsafe fn end_overlapping(managed: &mut Vec<Managed>, start: usize, end: usize) {
+    let overlaps = |one: &Managed| {
         let (its_start, its_end) = one.window.bounds();
         its_start < end && start < its_end
-    });
-    *managed = rest;
-    let found = !over.is_empty();
-    for Managed { window, memory, log } in over {
+    };
+    while let Some(at) = managed.iter().position(overlaps) {
+        let Managed { window, memory, log, .. } = managed.remove(at);
         let (start, end) = window.bounds();
         // SAFETY: the caller's promise; if the program has unmapped some of it, that is as well.
         unsafe {
@@ -196,15 +203,11 @@ unsafe fn end_overlapping(managed: &mut Vec<Managed>, start: usize, end: usize) 
         }
         drop((memory, log));
     }
-    found
 }
 
 /// In a child process: the memory is the child's own copy, and ordinary memory again.
-pub fn let_go() {
-    let Ok(mut managed) = MANAGED.try_lock() else {
-        return;
-    };
-    for one in std::mem::take(&mut *managed) {
+pub fn let_go(managed: &mut Vec<Managed>) {
+    for one in managed.drain(..) {
         let (start, end) = one.window.bounds();
         // SAFETY: the memory that our parent's mm_init was given.
         let _ = unsafe { memory::protect(start, end - start, Protection::ReadWrite) };
@@ -215,7 +218,7 @@ pub fn let_go() {
 /// See `include/mm.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mm_end(vm: *mut c_void) -> c_int {
-    let mut managed = MANAGED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut managed = MANAGED.hold();
     let start = vm as usize;
     if !managed.iter().any(|one| one.window.bounds().0 == start) {
         // SAFETY: the thread's own.
@@ -229,7 +232,7 @@ pub unsafe extern "C" fn mm_end(vm: *mut c_void) -> c_int {
 
 /// Asks the memory that was put under management last; `none` if there is none.
 fn last<T>(none: T, ask: impl FnOnce(&Managed) -> T) -> T {
-    MANAGED.lock().unwrap_or_else(PoisonError::into_inner).last().map_or(none, ask)
+    MANAGED.hold().last().map_or(none, ask)
 }
 
 /// See `include/mm.h`.
@@ -250,19 +253,22 @@ pub extern "C" fn mm_nsigsegvs() -> c_ulong {
     last(0, |managed| managed.window.faults())
 }
 
-fn evictions(managed: &Managed, first: usize, end: usize, number: c_int) -> c_int {
-    let at = usize::try_from(number).ok().map(|number| first + number).filter(|at| *at < end);
-    at.and_then(|at| managed.log.evictions.get(at)).map_or(-1, |count| count.load(Ordering::Relaxed) as c_int)
+/// The count of a number below `end`, where those of its kind begin at `first`; -1 for others.
+fn evictions(managed: &Managed, number: c_int, end: c_int, first: usize) -> c_int {
+    let Some(at) = usize::try_from(number).ok().filter(|_| number < end) else {
+        return -1;
+    };
+    managed.log.evictions.get(first + at).map_or(0, |count| count.load(Ordering::Relaxed) as c_int)
 }
 
 /// See `include/mm.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mm_report_npage_evicts(page: c_int) -> c_int {
-    last(-1, |managed| evictions(managed, 0, managed.log.pages, page))
+    last(-1, |managed| evictions(managed, page, managed.log.pages as c_int, 0))
 }
 
 /// See `include/mm.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mm_report_nframe_evicts(frame: c_int) -> c_int {
-    last(-1, |managed| evictions(managed, managed.log.pages, managed.log.evictions.len(), frame))
+    last(-1, |managed| evictions(managed, frame, managed.frames, managed.log.pages))
 }

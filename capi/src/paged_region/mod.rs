@@ -7,13 +7,14 @@
 mod options;
 mod views;
 
-use crate::faults::{self, call_out};
-use crate::forks;
+use crate::faults::call_out;
+use crate::forks::{self, Guarded};
 use crate::kept::Kept;
+use crate::stacks;
 use crate::window::{Plan, Window};
 use core::ffi::{c_int, c_ulong, c_void};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use options::{check, Callback, Checked, Options, Refusal, EXECUTE, FILES, WRITE};
-use std::sync::{Mutex, PoisonError};
 use views::{Descriptors, Files, Frames, Site};
 use vmcore::outlook::{Observer, Outlook, Report};
 use vmcore::report::say;
@@ -50,19 +51,14 @@ enum Backing {
     Files(Kept<Files>),
 }
 
-/// A region, closed when this is dropped. Its handle is the address of its messenger.
-struct Region {
+/// A region, closed when this is dropped.
+pub struct Region {
+    handle: usize,
     window: Option<Window>,
     backing: Option<Backing>,
     messenger: Kept<Messenger>,
     start: usize,
     len: usize,
-}
-
-impl Region {
-    fn handle(&self) -> usize {
-        core::ptr::from_ref::<Messenger>(&self.messenger) as usize
-    }
 }
 
 impl Drop for Region {
@@ -76,11 +72,22 @@ impl Drop for Region {
     }
 }
 
-static REGIONS: Mutex<Vec<Region>> = Mutex::new(Vec::new());
+/// All regions.
+pub static REGIONS: Guarded<Vec<Region>> = Guarded::new(Vec::new());
+/// How many there ever were.
+static CREATED: AtomicUsize = AtomicUsize::new(0);
+
+/// No address that can be used, and never the same again: so a region that is gone cannot be mistaken for another.
+fn new_handle() -> usize {
+    1 << 63 | (CREATED.fetch_add(1, Ordering::Relaxed) + 1) << 4
+}
 
 fn create(options: &Options) -> core::result::Result<Region, Refusal> {
     let Checked { policy, page, protection, directory } = check(options)?;
     forks::arrange();
+    if !stacks::enter_thread() {
+        return Err(("there is no memory for an alternate stack".into(), libc::ENOMEM));
+    }
     let len = options.pages * page;
     let no_memory = |error: Errno| (format!("the kernel refuses memory (error {})", error.0), error.0);
     let start = reserve(options.base as usize, len, page)?;
@@ -90,7 +97,7 @@ fn create(options: &Options) -> core::result::Result<Region, Refusal> {
         let _ = unsafe { memory::unmap(start, len) };
         no_memory(error)
     })?;
-    let mut region = Region { window: None, backing: None, messenger, start, len };
+    let mut region = Region { handle: new_handle(), window: None, backing: None, messenger, start, len };
     let (write, execute) = (protection & WRITE != 0, protection & EXECUTE != 0);
     let site = Site { start, page, execute };
     let files = options.backing == FILES;
@@ -145,11 +152,8 @@ fn reserve(base: usize, len: usize, page: usize) -> core::result::Result<usize, 
 }
 
 /// In a child process: what it sees there is its parent's, so it sees nothing.
-pub fn let_go() {
-    let Ok(mut regions) = REGIONS.try_lock() else {
-        return;
-    };
-    for region in std::mem::take(&mut *regions) {
+pub fn let_go(regions: &mut Vec<Region>) {
+    for region in regions.drain(..) {
         // SAFETY: addresses of ours, which nobody uses in this process from now on.
         let _ = unsafe { memory::unback(region.start, region.len, Protection::None) };
         std::mem::forget(region);
@@ -163,8 +167,8 @@ fn set_errno(errno: c_int) {
 
 /// Asks a region; `none`, with errno, if there is no such.
 fn ask<T>(handle: *const c_void, none: T, question: impl FnOnce(&Region) -> T) -> T {
-    let regions = REGIONS.lock().unwrap_or_else(PoisonError::into_inner);
-    match regions.iter().find(|region| region.handle() == handle as usize) {
+    let regions = REGIONS.hold();
+    match regions.iter().find(|region| region.handle == handle as usize) {
         Some(region) => question(region),
         None => {
             set_errno(libc::EINVAL);
@@ -183,8 +187,8 @@ pub unsafe extern "C" fn paged_region_create(options: *const Options) -> *mut c_
     };
     match made {
         Ok(region) => {
-            let handle = region.handle();
-            REGIONS.lock().unwrap_or_else(PoisonError::into_inner).push(region);
+            let handle = region.handle;
+            REGIONS.hold().push(region);
             handle as *mut c_void
         }
         Err((why, errno)) => {
@@ -198,8 +202,8 @@ pub unsafe extern "C" fn paged_region_create(options: *const Options) -> *mut c_
 /// See `include/paged_region.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn paged_region_destroy(region: *mut c_void) -> c_int {
-    let mut regions = REGIONS.lock().unwrap_or_else(PoisonError::into_inner);
-    match regions.iter().position(|one| one.handle() == region as usize) {
+    let mut regions = REGIONS.hold();
+    match regions.iter().position(|one| one.handle == region as usize) {
         Some(at) => {
             drop(regions.swap_remove(at));
             0
@@ -235,29 +239,30 @@ pub unsafe extern "C" fn paged_region_count(region: *const c_void, counts: *mut 
         set_errno(libc::EINVAL);
         return -1;
     }
-    ask(region, -1, |region| {
-        let Some(window) = &region.window else {
-            return -1;
-        };
-        let count = |counter| window.engine().counters.get(counter);
-        let found = Counts {
+    let found = ask(region, None, |region| {
+        let count = |counter| region.window.as_ref().map_or(0, |window| window.engine().counters.get(counter));
+        Some(Counts {
             first_touches: count(Counter::FirstTouch),
             swap_ins: count(Counter::SwapIn),
             references: count(Counter::Reference),
             first_writes: count(Counter::FirstWrite),
             write_backs: count(Counter::EvictedDirty),
             drops: count(Counter::EvictedClean) + count(Counter::EvictedZero),
-        };
-        // SAFETY: not null, and so the program's struct.
-        unsafe { counts.write(found) };
-        0
-    })
+        })
+    });
+    let Some(found) = found else {
+        return -1;
+    };
+    // Only now, since the struct may lie in a region.
+    // SAFETY: not null, and so the program's struct.
+    unsafe { counts.write(found) };
+    0
 }
 
 /// See `include/paged_region.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn paged_region_thread() -> c_int {
-    if faults::enter_thread() {
+    if stacks::enter_thread() {
         0
     } else {
         set_errno(libc::ENOMEM);

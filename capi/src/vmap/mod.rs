@@ -7,8 +7,10 @@ mod error;
 mod map;
 mod setup;
 
-use core::cell::Cell;
+use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_int, c_ulong, c_void};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use error::{note, Error};
 use map::Map;
 use setup::{Options, Settings};
@@ -23,25 +25,42 @@ use crate::kept::Kept;
 
 /// All maps and what they share.
 struct World {
-    settings: Option<Settings>,
     engine: Option<Kept<Engine>>,
     maps: Option<HashMap<usize, Arc<Map>>>,
-    handles: usize,
 }
 
-static WORLD: RwLock<World> = RwLock::new(World { settings: None, engine: None, maps: None, handles: 0 });
+/// A forked child begins it anew, whoever of its parent held the lock.
+struct Renewable(UnsafeCell<RwLock<World>>);
+
+// SAFETY: as the lock; it is written over only where there is one thread.
+unsafe impl Sync for Renewable {}
+
+static WORLD: Renewable = Renewable(UnsafeCell::new(World::begin()));
+/// What vmap_setup was told last; replaced with the world held for writing. Children have it too.
+static SETTINGS: AtomicPtr<Settings> = AtomicPtr::new(null_mut());
+/// How many maps there ever were.
+static CREATED: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static OWNER: Cell<c_int> = const { Cell::new(0) };
 }
 
 impl World {
+    const fn begin() -> RwLock<World> {
+        RwLock::new(World { engine: None, maps: None })
+    }
+
+    fn lock() -> &'static RwLock<World> {
+        // SAFETY: `let_go` alone writes over it.
+        unsafe { &*WORLD.0.get() }
+    }
+
     fn read() -> RwLockReadGuard<'static, World> {
-        WORLD.read().unwrap_or_else(PoisonError::into_inner)
+        World::lock().read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write() -> RwLockWriteGuard<'static, World> {
-        WORLD.write().unwrap_or_else(PoisonError::into_inner)
+        World::lock().write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn maps(&self) -> usize {
@@ -53,27 +72,27 @@ impl World {
         let engine = match &self.engine {
             Some(engine) => engine,
             None => {
-                let settings = self.settings.get_or_insert_with(Settings::usual);
-                self.engine.insert(settings.start()?)
+                // SAFETY: null, or replaced by who has the world, which is us.
+                let settings = unsafe { SETTINGS.load(Ordering::Acquire).as_ref() };
+                self.engine.insert(settings.map_or_else(|| Settings::usual().start(), Settings::start)?)
             }
         };
         // SAFETY: the engine is kept as long as there are maps.
         let map = map::open(unsafe { engine.forever() }, owner).ok_or(Error::NoMemory)?;
-        self.handles += 1;
-        // No address that can be used, and never the same again.
-        let handle = 1 << 63 | self.handles << 4;
+        // No address that can be used, and never the same again, in a child neither.
+        let handle = 1 << 63 | (CREATED.fetch_add(1, Ordering::Relaxed) + 1) << 4;
         self.maps.get_or_insert_with(HashMap::new).insert(handle, Arc::new(map));
         Ok(handle)
     }
 }
 
-/// In a child process: the maps are its parent's.
-pub fn let_go() {
-    let Ok(mut world) = WORLD.try_write() else {
-        return;
-    };
-    std::mem::forget(world.maps.take());
-    std::mem::forget(world.engine.take());
+/// In a child process: the maps are its parent's, and so is everything that is known of them.
+///
+/// # Safety
+/// There is no other thread.
+pub unsafe fn let_go() {
+    // SAFETY: nobody else has the lock; what it guarded is not dropped.
+    unsafe { WORLD.0.get().write(World::begin()) };
 }
 
 /// The map of that handle, if it is the calling thread's.
@@ -100,7 +119,9 @@ pub unsafe extern "C" fn vmap_setup(options: *const Options) -> c_int {
             // SAFETY: there are no maps, so nobody uses it.
             unsafe { old.dissolve() };
         }
-        world.settings = Some(settings);
+        let old = SETTINGS.swap(Box::into_raw(Box::new(settings)), Ordering::AcqRel);
+        // SAFETY: null, or from here; who reads it has the world.
+        drop((!old.is_null()).then(|| unsafe { Box::from_raw(old) }));
         Ok(())
     }))
 }
@@ -124,10 +145,11 @@ pub extern "C" fn vmap_create() -> *mut c_void {
 #[unsafe(no_mangle)]
 pub extern "C" fn vmap_destroy(vmap: *mut c_void) -> c_int {
     note(&find(vmap).and_then(|map| {
-        let taken = World::write().maps.as_mut().and_then(|maps| maps.remove(&(vmap as usize)));
-        // Another thread may have been faster.
-        taken.ok_or(Error::NoMap)?;
-        map.close()
+        // Another thread may have been faster. The map is in the list until it is closed, for the engine is kept
+        // as long as there are maps.
+        map.close()?;
+        World::write().maps.as_mut().and_then(|maps| maps.remove(&(vmap as usize)));
+        Ok(())
     }))
 }
 
@@ -195,6 +217,7 @@ pub unsafe extern "C" fn vmap_statistics(statistics: *mut Statistics) -> c_int {
             swap_errors: count(Counter::SwapErrors),
         }
     });
+    drop(world);
     // SAFETY: not null, and so the caller's struct.
     unsafe { statistics.write(found) };
     note(&Ok(()))
