@@ -81,6 +81,9 @@ int mm_end(void *vm);
  *
  * It runs in a signal handler, with all signals but SIGSEGV blocked; it may touch managed memory.
  */
+#ifdef __GNUC__
+__attribute__((visibility("default"))) /* or the library would not find it under -fvisibility=hidden */
+#endif
 void mm_logger(int virt_page, int fault_type, int evicted_page, int write_back, unsigned int phy_addr);
 
 /* Of the memory that mm_init was called for last; 0, or -1, if there is none. */

@@ -83,6 +83,11 @@ else
     # What the library exports, the headers declare; the mangled names are those of C++ headers.
     check "exported names" bash -c 'for name in $(nm -D --defined-only "$0" | cut -d" " -f3 | grep -v "^_Z"); do
         grep -qw "$name" capi/include/* || { echo "$name is in no header"; exit 1; }; done' "$vmpager/libvmpager.so"
+    # Who unloads it takes its handlers away from threads and faults that still need them.
+    check "stays loaded" bash -c 'readelf -dW "$0" | grep -q NODELETE' "$vmpager/libvmpager.so"
+    check "mm: a program that hides its names" bash -c '"${CC:-cc}" -fvisibility=hidden -Icapi/include -o "$0" test-programs/capi/mm_log.c \
+        "$1/libvmpager.so" -Wl,-rpath,"$1" && "$0" 2 4 "$2/input/input_1" | diff - "$2/expected/result-2-4-input_1"' \
+        "$work/mm_hidden" "$vmpager" "$oracles/mm"
     # The archive instead of the shared library.
     check "the static library" "${CC:-cc}" -O2 -Icapi/include -o "$work/mm_log" test-programs/capi/mm_log.c \
         "$vmpager/libvmpager.a" -pthread -ldl -lm
