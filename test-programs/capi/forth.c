@@ -6,13 +6,16 @@
  * down, its return stack from the middle down; with 3 pages mapped, nearly every word faults. What it prints
  * does not depend on that; how many pages were mapped goes to stderr.
  *
- *     : NAME … ;   numbers   + - * / mod negate abs min max   = <> < > 0=   and or xor invert
- *     dup drop swap over rot nip tuck 2dup ?dup depth   >r r> r@   @ ! +! c@ c! cells , here allot
+ *     : NAME … ;   numbers   + - * / mod /mod 1+ 1- negate abs min max   = <> < > <= >= 0= 0< 0>   and or xor invert
+ *     dup drop swap over rot nip tuck 2dup 2drop ?dup depth .s   >r r> r@   @ ! +! c@ c! cells , here allot
  *     if else then   begin until   begin while repeat   do loop +loop i j leave   recurse exit
  *     variable constant create   ' execute   . cr emit space ."   words   ( comment )  \ comment
+ *
+ * Upper and lower case are the same. Stacks, numbers and names are checked, addresses are the program's affair.
  */
 #include "../common.h"
 #include <paged_region.h>
+#include <strings.h>
 
 typedef int64_t cell;
 
@@ -88,7 +91,7 @@ static struct word *header(const char *name, cell flags)
 static struct word *find(const char *name)
 {
     for (struct word *word = latest; word; word = word->previous)
-        if (strcmp(word->name, name) == 0)
+        if (strcasecmp(word->name, name) == 0)
             return word;
     return NULL;
 }
@@ -116,7 +119,8 @@ static int next_word(char *word)
 
 #define PRIMITIVES(X)                                                                                                  \
     X(EXIT, "exit") X(LIT, "(lit)") X(BRANCH, "(branch)") X(BRANCH0, "(0branch)") X(DO, "(do)") X(LOOP, "(loop)")      \
-    X(ADDLOOP, "(+loop)") X(TEXT, "(text)") X(ADD, "+") X(SUB, "-") X(MUL, "*") X(DIV, "/") X(MOD, "mod")              \
+    X(ADDLOOP, "(+loop)") X(TEXT, "(text)") X(DIVMOD, "/mod") X(INC, "1+") X(DEC, "1-") X(LE, "<=") X(GE, ">=")        \
+    X(NEGATIVE, "0<") X(POSITIVE, "0>") X(TWODROP, "2drop") X(STACK, ".s") X(ADD, "+") X(SUB, "-") X(MUL, "*") X(DIV, "/") X(MOD, "mod")              \
     X(NEGATE, "negate") X(ABS, "abs") X(MIN, "min") X(MAX, "max") X(EQ, "=") X(NE, "<>") X(LT, "<") X(GT, ">")         \
     X(ZERO, "0=") X(AND, "and") X(OR, "or") X(XOR, "xor") X(INVERT, "invert") X(DUP, "dup") X(DROP, "drop")            \
     X(SWAP, "swap") X(OVER, "over") X(ROT, "rot") X(NIP, "nip") X(TUCK, "tuck") X(TWODUP, "2dup") X(QDUP, "?dup")      \
@@ -163,6 +167,18 @@ static void execute(struct word *word)
     }
 }
 
+static cell quotient(cell a, cell b)
+{
+    CHECK(b, "division by zero");
+    return b == -1 ? (cell)-(uint64_t)a : a / b;
+}
+
+static cell modulo(cell a, cell b)
+{
+    CHECK(b, "division by zero");
+    return b == -1 ? 0 : a % b;
+}
+
 static cell *primitive(cell number, cell *ip)
 {
     cell a, b, c;
@@ -182,12 +198,28 @@ static cell *primitive(cell number, cell *ip)
             rp += 3, ip++;
         break;
     case P_LEAVE: ip = (cell *)rp[2], rp += 3; break;
-    case P_TEXT: ip += 1 + (fwrite(ip + 1, 1, *ip, stdout) + 7) / 8; break;
+    case P_TEXT: /* byte by byte: write(2) would not fault pages in */
+        for (a = 0; a < *ip; a++)
+            putchar(((char *)(ip + 1))[a]);
+        ip += 1 + (a + 7) / 8;
+        break;
+    case P_DIVMOD: b = pop(), a = pop(), push(modulo(a, b)), push(quotient(a, b)); break;
+    case P_INC: push(pop() + 1); break;
+    case P_DEC: push(pop() - 1); break;
+    case P_LE: a = pop(), push(-(pop() <= a)); break;
+    case P_GE: a = pop(), push(-(pop() >= a)); break;
+    case P_NEGATIVE: push(-(pop() < 0)); break;
+    case P_POSITIVE: push(-(pop() > 0)); break;
+    case P_TWODROP: pop(), pop(); break;
+    case P_STACK:
+        for (cell *at = sp0; at > sp;)
+            printf("%ld ", (long)*--at);
+        break;
     case P_ADD: a = pop(), push(pop() + a); break;
     case P_SUB: a = pop(), push(pop() - a); break;
     case P_MUL: a = pop(), push(pop() * a); break;
-    case P_DIV: a = pop(); CHECK(a, "division by zero"); push(pop() / a); break;
-    case P_MOD: a = pop(); CHECK(a, "division by zero"); push(pop() % a); break;
+    case P_DIV: b = pop(), push(quotient(pop(), b)); break;
+    case P_MOD: b = pop(), push(modulo(pop(), b)); break;
     case P_NEGATE: push(-pop()); break;
     case P_ABS: a = pop(), push(a < 0 ? -a : a); break;
     case P_MIN: a = pop(), b = pop(), push(a < b ? a : b); break;
@@ -223,7 +255,11 @@ static cell *primitive(cell number, cell *ip)
     case P_CELLS: push(pop() * sizeof(cell)); break;
     case P_COMMA: comma(pop()); break;
     case P_HERE: push((cell)here); break;
-    case P_ALLOT: here += pop(); CHECK(here + 256 < (char *)rp, "the dictionary is full"); break;
+    case P_ALLOT:
+        a = pop();
+        CHECK(a >= (char *)latest - here && a < (char *)rp - here - 256, "the dictionary has no room for %ld bytes", (long)a);
+        here += a;
+        break;
     case P_DOT: printf("%ld ", (long)pop()); break;
     case P_CR: putchar('\n'); break;
     case P_EMIT: putchar(pop()); break;
@@ -248,38 +284,40 @@ static int structure(const char *name)
 {
     char word[64];
     cell at;
-    if (!strcmp(name, "if")) {
+    if (!strcasecmp(name, "if")) {
         compile(P_BRANCH0), push((cell)here), comma(0);
-    } else if (!strcmp(name, "else")) {
+    } else if (!strcasecmp(name, "else")) {
         at = pop(), compile(P_BRANCH), push((cell)here), comma(0), *(cell *)at = (cell)here;
-    } else if (!strcmp(name, "then")) {
+    } else if (!strcasecmp(name, "then")) {
         *(cell *)pop() = (cell)here;
-    } else if (!strcmp(name, "begin")) {
+    } else if (!strcasecmp(name, "begin")) {
         push((cell)here);
-    } else if (!strcmp(name, "until")) {
+    } else if (!strcasecmp(name, "until")) {
         compile(P_BRANCH0), comma(pop());
-    } else if (!strcmp(name, "while")) {
+    } else if (!strcasecmp(name, "while")) {
         at = pop(), compile(P_BRANCH0), push((cell)here), comma(0), push(at);
-    } else if (!strcmp(name, "repeat")) {
+    } else if (!strcasecmp(name, "repeat")) {
         compile(P_BRANCH), comma(pop()), *(cell *)pop() = (cell)here;
-    } else if (!strcmp(name, "do")) {
+    } else if (!strcasecmp(name, "do")) {
         compile(P_DO), push((cell)here), comma(0);
-    } else if (!strcmp(name, "loop") || !strcmp(name, "+loop")) {
+    } else if (!strcasecmp(name, "loop") || !strcasecmp(name, "+loop")) {
         compile(name[0] == '+' ? P_ADDLOOP : P_LOOP);
         at = pop(), comma(at + sizeof(cell)), *(cell *)at = (cell)here;
-    } else if (!strcmp(name, "recurse")) {
+    } else if (!strcasecmp(name, "recurse")) {
         comma((cell)defining);
-    } else if (!strcmp(name, ".\"")) {
+    } else if (!strcasecmp(name, ".\"")) {
         compile(P_TEXT);
         cell *length = (cell *)here;
         comma(0);
-        for (int c; (c = next_char()) != '"' && c != EOF; ++*length)
+        for (int c; (c = next_char()) != '"' && c != EOF; ++*length) {
+            CHECK(here + 256 < (char *)rp, "the dictionary is full");
             *here++ = c;
+        }
         here = (char *)(((uintptr_t)here + 7) & ~(uintptr_t)7);
-    } else if (!strcmp(name, "'")) {
+    } else if (!strcasecmp(name, "'")) {
         CHECK(next_word(word) && find(word), "no word %s", word);
         compile(P_LIT), comma((cell)find(word));
-    } else if (!strcmp(name, ";")) {
+    } else if (!strcasecmp(name, ";")) {
         compile(P_EXIT), latest = defining, defining = NULL;
     } else {
         return 0;
@@ -291,26 +329,29 @@ static int structure(const char *name)
 static void interpret(const char *name)
 {
     char word[64], *end;
-    if (!strcmp(name, "(")) {
+    if (!strcasecmp(name, "(")) {
         for (int c; (c = next_char()) != ')' && c != EOF;)
             ;
-    } else if (!strcmp(name, "\\")) {
+    } else if (!strcasecmp(name, "\\")) {
         for (int c; (c = next_char()) != '\n' && c != EOF;)
             ;
     } else if (defining && structure(name)) {
-    } else if (!strcmp(name, ":")) {
+    } else if (!strcasecmp(name, ".\"")) {
+        for (int c; (c = next_char()) != '"' && c != EOF;)
+            putchar(c);
+    } else if (!strcasecmp(name, ":")) {
         CHECK(next_word(word), "a name is missing");
         defining = header(word, 0);
-    } else if (!strcmp(name, "variable") || !strcmp(name, "create")) {
+    } else if (!strcasecmp(name, "variable") || !strcasecmp(name, "create")) {
         CHECK(next_word(word), "a name is missing");
         latest = header(word, DATA);
-        if (name[0] == 'v')
+        if ((name[0] | 32) == 'v')
             comma(0);
-    } else if (!strcmp(name, "constant")) {
+    } else if (!strcasecmp(name, "constant")) {
         CHECK(next_word(word), "a name is missing");
         latest = header(word, CONSTANT);
         comma(pop());
-    } else if (!strcmp(name, "'")) {
+    } else if (!strcasecmp(name, "'")) {
         CHECK(next_word(word) && find(word), "no word %s", word);
         push((cell)find(word));
     } else if (find(name)) {

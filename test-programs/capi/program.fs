@@ -39,3 +39,4 @@ down cr
 : first-over ( n ) 100 0 do i square over > if i . leave then loop drop ;
 50 first-over 2000 first-over cr
 ' square constant squarer 12 squarer execute . cr
+: HALVES 7 2 /MOD . . DUP 0< if ." minus " THEN 1- 1+ . ; ." halves " -5 halves 1 2 .s 2drop cr
