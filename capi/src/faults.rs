@@ -6,7 +6,7 @@
 
 use core::ffi::{c_int, c_void};
 use core::ptr::{from_ref, null, null_mut};
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{fence, AtomicPtr, AtomicUsize, Ordering};
 use vmcore::lock::Lock;
 use vmcore::sys::memory::{self, Protection};
 use vmcore::sys::thread;
@@ -46,7 +46,7 @@ pub struct Range {
 /// So many ranges can be watched at a time.
 pub const MOST: usize = 1024;
 
-static TABLE: [AtomicPtr<Range>; MOST] = [const { AtomicPtr::new(null_mut()) }; MOST];
+static TABLE: [Entry; MOST] = [const { Entry::new() }; MOST];
 /// How much of the table was ever in use.
 static USED: AtomicUsize = AtomicUsize::new(0);
 /// Guards entering and leaving, and the installation of the handler.
@@ -58,6 +58,60 @@ static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(null_mut());
 /// jump out of that handler comes from the same place. (Threads overwrite each other's; then it is told a call later.)
 static FORWARDED: AtomicUsize = AtomicUsize::new(0);
 static FORWARDING: AtomicUsize = AtomicUsize::new(0);
+
+/// A place in the table. Whoever looks for an address passes entries that come and go: of those it may read
+/// the bounds only, since the range may be gone the next moment; nobody touches one that comes or goes.
+struct Entry {
+    /// Odd while the rest changes.
+    version: AtomicUsize,
+    start: AtomicUsize,
+    end: AtomicUsize,
+    range: AtomicPtr<Range>,
+}
+
+impl Entry {
+    const fn new() -> Entry {
+        let (version, start, end) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        Entry { version, start, end, range: AtomicPtr::new(null_mut()) }
+    }
+
+    /// Changes it: the caller holds [`ENTRY`], or is alone.
+    fn set(&self, start: usize, end: usize, range: *mut Range) {
+        let version = self.version.load(Ordering::Relaxed) & !1;
+        self.version.store(version + 1, Ordering::Relaxed);
+        // Release: who sees one of these sees the odd version, in `range_of`.
+        fence(Ordering::Release);
+        self.start.store(start, Ordering::Relaxed);
+        self.end.store(end, Ordering::Relaxed);
+        self.range.store(range, Ordering::Relaxed);
+        // Release: pairs with the acquire in `range_of`.
+        self.version.store(version + 2, Ordering::Release);
+    }
+
+    /// The range, if the address is in it.
+    fn range_of(&self, address: usize) -> Option<&'static Range> {
+        // Acquire: pairs with the release in `set`.
+        let version = self.version.load(Ordering::Acquire);
+        let within = (self.start.load(Ordering::Relaxed)..self.end.load(Ordering::Relaxed)).contains(&address);
+        let range = self.range.load(Ordering::Relaxed);
+        // Acquire: pairs with the release fence in `set`.
+        fence(Ordering::Acquire);
+        let whole = version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version;
+        if !within || !whole {
+            return None;
+        }
+        // SAFETY: null, or a range that lives until after `forget`, when nobody touches its addresses.
+        unsafe { range.as_ref() }
+    }
+
+    fn is_free(&self) -> bool {
+        self.range.load(Ordering::Relaxed).is_null()
+    }
+
+    fn overlaps(&self, range: &Range) -> bool {
+        !self.is_free() && self.start.load(Ordering::Relaxed) < range.end && range.start < self.end.load(Ordering::Relaxed)
+    }
+}
 
 /// Why a range cannot be watched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,22 +127,15 @@ pub enum Refused {
 /// Has faults in the range go to its door, until [`forget`].
 pub fn watch(range: &'static Range) -> Result<(), Refused> {
     let _entry = ENTRY.hold();
-    let mut free = None;
-    for entry in TABLE.iter().enumerate() {
-        let place = entry.1;
-        // SAFETY: null, or a range that `forget` has not taken out.
-        match unsafe { place.load(Ordering::Acquire).as_ref() } {
-            Some(other) if other.start < range.end && range.start < other.end => return Err(Refused::Overlap),
-            Some(_) => {}
-            None => free = free.or(Some(entry)),
-        }
+    if TABLE.iter().any(|entry| entry.overlaps(range)) {
+        return Err(Refused::Overlap);
     }
-    let (at, place) = free.ok_or(Refused::TooMany)?;
+    let (at, entry) = TABLE.iter().enumerate().find(|(_, entry)| entry.is_free()).ok_or(Refused::TooMany)?;
     if !install() {
         return Err(Refused::System);
     }
+    entry.set(range.start, range.end, from_ref(range).cast_mut());
     // Release: pairs with the acquire in `find`.
-    place.store(from_ref(range).cast_mut(), Ordering::Release);
     USED.fetch_max(at + 1, Ordering::Release);
     Ok(())
 }
@@ -96,9 +143,8 @@ pub fn watch(range: &'static Range) -> Result<(), Refused> {
 /// The range is not watched any more. Nobody touches it at this moment.
 pub fn forget(range: &'static Range) {
     let _entry = ENTRY.hold();
-    for place in &TABLE {
-        let _ = place.compare_exchange(from_ref(range).cast_mut(), null_mut(), Ordering::AcqRel, Ordering::Relaxed);
-    }
+    let ours = |entry: &&Entry| entry.range.load(Ordering::Relaxed) == from_ref(range).cast_mut();
+    TABLE.iter().filter(ours).for_each(|entry| entry.set(0, 0, null_mut()));
 }
 
 /// In a child process: nothing is watched any more.
@@ -108,15 +154,13 @@ pub fn forget(range: &'static Range) {
 pub unsafe fn forget_all() {
     // SAFETY: the caller's promise.
     unsafe { ENTRY.reset() };
-    TABLE.iter().for_each(|place| place.store(null_mut(), Ordering::Release));
+    TABLE.iter().for_each(|entry| entry.set(0, 0, null_mut()));
 }
 
 fn find(address: usize) -> Option<&'static Range> {
-    let used = USED.load(Ordering::Acquire);
     // Acquire: pairs with the release in `watch`.
-    let entries = TABLE.iter().take(used).map(|place| place.load(Ordering::Acquire));
-    // SAFETY: null, or a range that lives until after `forget`.
-    entries.filter_map(|range| unsafe { range.as_ref() }).find(|range| (range.start..range.end).contains(&address))
+    let used = USED.load(Ordering::Acquire);
+    TABLE.iter().take(used).find_map(|entry| entry.range_of(address))
 }
 
 /// Bytes of an alternate stack: callbacks of the program run on it too.
