@@ -55,6 +55,7 @@ else
     PAGER_MAY_DIE=1 served "the pager is killed" -m 4 -- pager_killed
     PAGER_MAY_DIE=1 served "one pager at a socket" -m 4 -- second_pager "$vmpager/vmalloc"
     [ "$(id -u)" -eq 0 ] && have setpriv && served "another user" -m 4 -- other_user
+    served "nobody reads its messages"       -m 4 -- unheard "$vmpager/vmalloc"
     served "no pager behind the socket"      -m 4 -- liar
     if [ "$mode" = full ]; then
         served "asking out of turn"              -m 4 -- out_of_turn

@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use external_pager::decisions::Decisions;
 
 use crate::pager::socket::{self, Listener};
-use crate::pager::{Events, Memory, Server};
+use crate::pager::{say, Events, Memory, Server};
 
 pub fn main(args: &ArgMatches) -> Result<ExitCode> {
     let number = |name: &str| args.get_one::<u32>(name).copied().with_context(|| format!("--{name} has no value"));
@@ -23,7 +23,8 @@ pub fn main(args: &ArgMatches) -> Result<ExitCode> {
     let memory: &'static Memory = Box::leak(Box::new(Memory::new(pages, blocks, &directory, events)?));
     let decisions = Decisions::new(pages, blocks, memory).context("cannot start the pager")?;
     events.line(format_args!("vm_init({pages}, {blocks})"));
-    eprintln!("vmalloc: pager with {pages} pages of memory and {blocks} disk blocks listens at {}", listener.path().display());
+    let at = listener.path().display();
+    say(format_args!("pager with {pages} pages of memory and {blocks} disk blocks listens at {at}"));
     let patience = patience.map(|seconds| Duration::from_secs(seconds.into()));
     Server::new(listener, memory, decisions, events, patience).serve()?;
     Ok(ExitCode::SUCCESS)

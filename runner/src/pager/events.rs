@@ -1,4 +1,5 @@
-//! The trace: one line for each call and each disk transfer, in the document's vocabulary.
+//! What the pager has to say: the trace, one line for each call and each disk transfer, in the document's
+//! vocabulary; and messages.
 //!
 //! ```text
 //! vm_create(4711)
@@ -9,6 +10,7 @@
 //! ```
 //! The transfers that a call makes stand before the line with its result.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, LineWriter, Write};
 use std::path::Path;
@@ -35,9 +37,15 @@ impl Events {
     }
 
     /// A line. A trace that cannot be written is no reason to stop.
-    pub fn line(&self, text: std::fmt::Arguments<'_>) {
+    pub fn line(&self, text: fmt::Arguments<'_>) {
         if let Some(out) = &self.0 {
             let _ = writeln!(out.lock().unwrap_or_else(PoisonError::into_inner), "{text}");
         }
     }
+}
+
+/// A message, on stderr. That nobody hears it, the terminal being closed or the log's disk full, is no reason to stop
+/// (`eprintln` would panic).
+pub fn say(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "vmalloc: {text}");
 }

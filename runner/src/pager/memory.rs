@@ -22,7 +22,7 @@ use external_pager::machine::{Failed, Machine};
 use external_pager::protocol::{Answer, Change, Entry, PAGE_SIZE};
 use rustix::fs::{fallocate, ftruncate, memfd_create, FallocateFlags, MemfdFlags};
 
-use super::events::Events;
+use super::events::{say, Events};
 
 /// The machine.
 pub struct Memory {
@@ -138,7 +138,7 @@ impl Memory {
     /// A transfer that failed is said, and undone by whoever asked for it.
     fn check(&self, what: &str, number: u32, result: io::Result<()>) -> Result<(), Failed> {
         result.map_err(|error| {
-            eprintln!("vmalloc: cannot {what} {number}: {error}");
+            say(format_args!("cannot {what} {number}: {error}"));
             Failed
         })
     }

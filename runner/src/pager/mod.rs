@@ -11,6 +11,6 @@ mod session;
 pub mod socket;
 mod turns;
 
-pub use events::Events;
+pub use events::{say, Events};
 pub use memory::Memory;
 pub use server::Server;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use external_pager::decisions::{Fault, NoPage};
 use external_pager::protocol::{Answer, Change, Request, ARENA_BASE, PAGE_SIZE};
 
+use super::events::say;
 use super::server::Server;
 
 /// What goes before each message.
@@ -103,6 +104,6 @@ fn answer_for(result: Result<(), Fault>) -> Answer {
 fn print(text: &[u8]) {
     let mut console = io::stdout().lock();
     if let Err(error) = console.write_all(text).and_then(|()| console.flush()) {
-        eprintln!("vmalloc: cannot print a message of an application: {error}");
+        say(format_args!("cannot print a message of an application: {error}"));
     }
 }

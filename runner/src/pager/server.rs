@@ -16,7 +16,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use super::events::Events;
+use super::events::{say, Events};
 use super::memory::Memory;
 use super::session::{Phase, Received, Session};
 use super::socket::Listener;
@@ -191,7 +191,7 @@ impl Server {
         };
         let process = session.process;
         if let Some(reason) = reason {
-            eprintln!("vmalloc: process {process} {reason}: it is cut off");
+            say(format_args!("process {process} {reason}: it is cut off"));
         }
         if session.phase == Phase::Stranger {
             return;

@@ -18,6 +18,8 @@ use rustix::fs::{flock, FlockOperation};
 use rustix::io::Errno;
 use rustix::net::{accept_with, bind, listen, socket_with, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use super::events::say;
+
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
 /// How long to wait when the system is short of something.
@@ -77,7 +79,7 @@ impl Listener {
                 Err(Errno::INTR | Errno::CONNABORTED) => continue,
                 Err(error) => {
                     // The system has no descriptors or memory left: others free some in time.
-                    eprintln!("vmalloc: cannot accept an application: {error}");
+                    say(format_args!("cannot accept an application: {error}"));
                     std::thread::sleep(SHORTAGE);
                     return None;
                 }
@@ -85,12 +87,11 @@ impl Listener {
             let ours = geteuid().as_raw();
             match getsockopt(&accepted, PeerCredentials) {
                 Ok(peer) if peer.uid() == ours => return Some((accepted, peer.pid())),
-                Ok(peer) => eprintln!(
-                    "vmalloc: refused process {}: it belongs to user {}, the pager to user {ours}",
-                    peer.pid(),
-                    peer.uid()
-                ),
-                Err(error) => eprintln!("vmalloc: refused a process that does not say who it is: {error}"),
+                Ok(peer) => {
+                    let (process, user) = (peer.pid(), peer.uid());
+                    say(format_args!("refused process {process}: it belongs to user {user}, the pager to user {ours}"));
+                }
+                Err(error) => say(format_args!("refused a process that does not say who it is: {error}")),
             }
         }
     }
