@@ -17,6 +17,7 @@ pub fn main(args: &ArgMatches) -> Result<ExitCode> {
     let path = args.get_one::<PathBuf>("socket").cloned().unwrap_or_else(socket::default_path);
     let directory = args.get_one::<PathBuf>("disk-dir").cloned().unwrap_or_else(std::env::temp_dir);
     let patience = Some(number("patience")?).filter(|seconds| *seconds > 0);
+    let signals = Server::signals()?;
     let listener = Listener::open(path)?;
     // For the life of the process, and so for ever: the engine refers to its machine, and that to the trace.
     let events: &'static Events = Box::leak(Box::new(Events::open(args.get_one::<PathBuf>("trace").map(PathBuf::as_path))?));
@@ -26,6 +27,6 @@ pub fn main(args: &ArgMatches) -> Result<ExitCode> {
     let at = listener.path().display();
     say(format_args!("pager with {pages} pages of memory and {blocks} disk blocks listens at {at}"));
     let patience = patience.map(|seconds| Duration::from_secs(seconds.into()));
-    Server::new(listener, memory, decisions, events, patience).serve()?;
+    Server::new(listener, memory, decisions, events, patience).serve(&signals)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -65,18 +65,23 @@ impl Server {
         }
     }
 
-    /// Serves until a signal ends it.
-    pub fn serve(&mut self) -> Result<()> {
+    /// The signals that end a pager. From now on they wait until it looks, so that it always ends in good order.
+    pub fn signals() -> Result<SignalFd> {
         let ends = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         ends.thread_block().context("cannot block signals")?;
-        let signals = SignalFd::with_flags(&ends, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        SignalFd::with_flags(&ends, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).context("cannot wait for signals")
+    }
+
+    /// Serves until a signal ends it.
+    pub fn serve(&mut self, signals: &SignalFd) -> Result<()> {
         loop {
-            let (ended, asking, wanted) = self.wait(&signals)?;
-            if signals.read_signal()?.is_some() {
-                return Ok(());
-            }
+            let (ended, asking, wanted) = self.wait(signals)?;
             for id in ended {
                 self.end(id, None);
+            }
+            // Not earlier: who had ended before the signal came is in the trace.
+            if signals.read_signal()?.is_some() {
+                return Ok(());
             }
             for id in asking {
                 self.hear(id);

@@ -2,7 +2,7 @@
 //!
 //! The directory belongs to the user and nobody else may enter it; whoever connects must be the same user
 //! all the same. A lock beside the socket is held for the life of the pager, so a socket that was
-//! left behind by a pager that died is told from one that is in use.
+//! left behind by a pager that died is told from one that is in use. All of it goes when the pager ends.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::fd::OwnedFd;
@@ -28,9 +28,16 @@ const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 /// A socket that applications connect to.
 pub struct Listener {
-    path: PathBuf,
     socket: OwnedFd,
+    place: Place,
+}
+
+/// Where the socket is, for this pager alone. Nothing of it stays behind.
+struct Place {
+    path: PathBuf,
     _lock: File,
+    /// The directory, if it was made for the socket.
+    made: Option<PathBuf>,
 }
 
 /// Where the socket is unless somebody says otherwise; applications look in the same places.
@@ -48,20 +55,21 @@ impl Listener {
     /// Makes the socket, and its directory if that is not there.
     pub fn open(path: PathBuf) -> Result<Listener> {
         let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        make_private(directory)?;
-        let lock = lock_beside(&path)?;
-        let _ = std::fs::remove_file(&path);
-        let address = SocketAddrUnix::new(&path).with_context(|| format!("{}: too long for a socket", path.display()))?;
+        let made = make_private(directory)?.then(|| directory.to_owned());
+        let place = Place { _lock: lock_beside(&path)?, path, made };
+        let path = &place.path;
+        let _ = std::fs::remove_file(path);
+        let address = SocketAddrUnix::new(path).with_context(|| format!("{}: too long for a socket", path.display()))?;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, FLAGS, None).context("cannot make a socket")?;
         bind(&socket, &address).with_context(|| format!("cannot make the socket {}", path.display()))?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         listen(&socket, BACKLOG).with_context(|| format!("cannot listen at {}", path.display()))?;
-        Ok(Listener { path, socket, _lock: lock })
+        Ok(Listener { socket, place })
     }
 
     /// The socket's name.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.place.path
     }
 
     /// For poll.
@@ -97,17 +105,22 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for Place {
     fn drop(&mut self) {
+        // The lock is held until after this, so no other pager's files are taken.
         let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(lock_name(&self.path));
+        // It stays if there is anything else in it.
+        let _ = self.made.as_ref().map(std::fs::remove_dir);
     }
 }
 
-/// The directory, made for its owner alone if it is not there; refused if others may enter it.
-fn make_private(directory: &Path) -> Result<()> {
+/// The directory, made for its owner alone if it is not there, and whether it was made; refused if others may enter
+/// it.
+fn make_private(directory: &Path) -> Result<bool> {
     let shown = directory.display();
     match DirBuilder::new().mode(0o700).create(directory) {
-        Ok(()) => return Ok(()),
+        Ok(()) => return Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error).with_context(|| format!("cannot make the directory {shown} of the socket")),
     }
@@ -121,16 +134,27 @@ fn make_private(directory: &Path) -> Result<()> {
     if found.mode() & 0o077 != 0 {
         bail!("others may enter the directory {shown} of the socket (mode {:o}): chmod 700 {shown}", found.mode() & 0o777);
     }
-    Ok(())
+    Ok(false)
+}
+
+fn lock_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
 }
 
 fn lock_beside(path: &Path) -> Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&name);
-    let file = file.with_context(|| format!("cannot make {}", name.display()))?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        bail!("another pager listens at {}: stop it, or choose another --socket", path.display());
+    let name = lock_name(path);
+    loop {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&name);
+        let file = file.with_context(|| format!("cannot make {}", name.display()))?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            bail!("another pager listens at {}: stop it, or choose another --socket", path.display());
+        }
+        // A pager that ended between the two has taken its lock away: then this is nobody's name any more.
+        let named = std::fs::metadata(&name).map(|found| found.ino());
+        if named.ok() == Some(file.metadata().with_context(|| format!("cannot look at {}", name.display()))?.ino()) {
+            return Ok(file);
+        }
     }
-    Ok(file)
 }
