@@ -19,7 +19,8 @@
  * A load or store to a page that is not valid is SIGSEGV, as without a pager. A program that has a handler for SIGSEGV
  * installs it first and then makes any of these calls: the arena's faults come to the library again, and all others
  * to that handler, on an alternate stack. System calls cannot be handed
- * memory of the arena: copy it first (printf and cout copy).
+ * memory of the arena: copy it first. (printf and cout copy what is short; fwrite, cout.write and strings of a page and
+ * more go to the kernel from where they lie.)
  *
  * If the pager ends first, one line on stderr says so; from then on vm_extend returns NULL and vm_syslog -1 with
  * errno ENOTCONN, vm_yield returns at once, and the first access to a page that is not mapped is SIGBUS.

@@ -68,6 +68,7 @@ else
     mkdir -m 700 "$work/private"
     mkdir -m 755 "$work/open"
     told "no pager"              69 "no external pager listens at $work/private/s" env VM_PAGER="$work/private/s" "$programs/external/fill"
+    told "no room for the arena" 69 "ulimit -v" bash -c 'ulimit -v 400000; exec "$0"' "$programs/external/fill"
     told "a directory for all"   125 "chmod 700" "$vmpager/vmalloc" pager --socket "$work/open/s"
     told "too little memory"     2 "1 is not in 2" "$vmpager/vmalloc" pager -m 1 --socket "$work/private/s"
     told "too long a name"       125 "too long" "$vmpager/vmalloc" pager --socket "$work/private/$(printf 'x%.0s' {1..120})"

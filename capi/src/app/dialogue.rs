@@ -132,7 +132,8 @@ pub fn wait_for_turn(masked: bool) {
                 Ok((_, sent)) => {
                     *state = match tlb.or(sent.map(Tlb::new)) {
                         Some(tlb) => State::Running(connection, tlb),
-                        None => lose(connection, Errno(libc::EPROTO)),
+                        // It was sent, and the kernel found no number for it.
+                        None => lose(connection, Errno(libc::EMFILE)),
                     };
                     return;
                 }
@@ -154,6 +155,7 @@ fn lose(connection: Connection, error: Errno) -> State {
         libc::EPIPE | libc::ECONNRESET => say(format_args!(
             "the external pager has ended, or has cut this application off (its messages say why): the arena is lost"
         )),
+        libc::EMFILE => say(format_args!("no descriptor is left for the arena's memory (ulimit -n): the arena is lost")),
         error => say(format_args!("no understanding with the external pager (error {error}): the arena is lost")),
     }
     State::Orphaned

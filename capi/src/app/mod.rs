@@ -85,7 +85,13 @@ fn settle() {
         let mut settled = SETTLED.hold();
         if !*settled {
             if let Err(error) = Tlb::reserve() {
-                leave(format_args!("the arena {:#x} to {:#x} is in use (error {})", ARENA.start, ARENA.end, error.0));
+                let (from, to) = (ARENA.start, ARENA.end);
+                match error.0 {
+                    libc::EEXIST => leave(format_args!("the arena {from:#x} to {to:#x} is in use")),
+                    error => {
+                        leave(format_args!("no address space for the arena {from:#x} to {to:#x} (error {error}; ulimit -v)"))
+                    }
+                }
             }
             if let Err(refused) = faults::watch(&ARENA) {
                 leave(format_args!("cannot watch the arena: {refused:?}"));
