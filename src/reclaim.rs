@@ -47,6 +47,7 @@ impl Engine {
     /// A frame. `masked` if the caller has every signal blocked. `None` when nothing can leave memory.
     pub(crate) fn obtain_frame(&'static self, masked: bool) -> Option<Obtained> {
         let who = (self.hooks.who)();
+        let mut stayed = 0;
         for round in 0..ROUNDS {
             for _ in 0..TRIES {
                 let mut pool = self.hold_pool(masked);
@@ -84,6 +85,11 @@ impl Engine {
                 // Perhaps no mapping could be cut in two: one that stands alone need not be.
                 if let Some(obtained) = self.obtain_lonely(masked) {
                     return Some(obtained);
+                }
+                stayed += 1;
+                // Each page was tried. Who counts may serve others, who would wait for a disk that has failed.
+                if self.is_exact() && stayed >= self.pool_frames() {
+                    return None;
                 }
             }
             // Everything is pinned or in transit: others have to get on first.

@@ -16,6 +16,7 @@ struct Toy {
     frames: Mutex<HashMap<u32, u32>>,
     blocks: Mutex<HashMap<u32, u32>>,
     broken: Mutex<Vec<u32>>,
+    refused: Mutex<u32>,
     entries: Mutex<HashMap<(i32, u32), Entry>>,
 }
 
@@ -41,6 +42,7 @@ impl Machine for Toy {
 
     fn write(&self, block: u32, frame: u32) -> Result<(), Failed> {
         if self.is_broken(block) {
+            *self.refused.lock().unwrap() += 1;
             return Err(Failed);
         }
         let word = self.frames.lock().unwrap()[&frame];
@@ -137,6 +139,25 @@ fn a_page_whose_block_cannot_be_written_stays() {
     for page in 0..4 {
         assert_eq!(load(&mut pager, toy, page), Ok(100 + page as u32), "page {page}");
     }
+}
+
+/// The pager serves others too: it may not try again and again for seconds.
+#[test]
+fn a_disk_that_cannot_be_written_is_found_out_soon() {
+    let (mut pager, toy) = pager(4, 8);
+    assert!(pager.create(1) && pager.switch(1));
+    toy.broken.lock().unwrap().extend(0..8);
+    for page in 0..5 {
+        pager.extend().unwrap();
+        let lost = if page < 4 { Ok(()) } else { Err(Fault::Lost) };
+        assert_eq!(store(&mut pager, toy, page, 100 + page as u32), lost, "page {page}");
+    }
+    assert!(*toy.refused.lock().unwrap() <= 8, "{} attempts for 4 pages", toy.refused.lock().unwrap());
+    for page in 0..4 {
+        assert_eq!(load(&mut pager, toy, page), Ok(100 + page as u32), "page {page}");
+    }
+    toy.broken.lock().unwrap().clear();
+    assert_eq!(load(&mut pager, toy, 4), Ok(0), "the disk works again");
 }
 
 #[test]

@@ -84,7 +84,9 @@ fn serve(touch: Touch) -> bool {
         return false;
     }
     match exchange(&mut state, request) {
-        Ok(answer) if answer.value == libc::EIO as u64 => die(format_args!("the pager's disk has lost the page at {address:#x}")),
+        Ok(answer) if answer.value == libc::EIO as u64 => {
+            die(format_args!("the pager's disk has failed: the page at {address:#x} cannot be had"))
+        }
         Ok(answer) => answer.done,
         Err(_) => die(format_args!("the page at {address:#x} cannot be had without the pager")),
     }

@@ -43,6 +43,8 @@ struct State {
     running: i32,
     /// What its page table says since it was last told. `None`: too much to list.
     changes: Option<Vec<Change>>,
+    /// The last block could not be written, which has been said.
+    unwritable: bool,
 }
 
 impl Memory {
@@ -156,7 +158,13 @@ impl Machine for Memory {
 
     fn write(&self, block: u32, frame: u32) -> Result<(), Failed> {
         self.events.line(format_args!("disk_write({block}, {frame})"));
-        self.check("write disk block", block, self.write_block(block, frame))
+        let written = self.write_block(block, frame);
+        let said = std::mem::replace(&mut self.state().unwritable, written.is_err());
+        // Of a dead disk every page is tried in vain, time and again: once is enough.
+        if said && written.is_err() {
+            return Err(Failed);
+        }
+        self.check("write disk block", block, written)
     }
 
     fn set_entry(&self, process: i32, page: u32, entry: Entry) {
