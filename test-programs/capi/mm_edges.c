@@ -122,6 +122,33 @@ static void bad_arguments(void)
     CHECK(mm_end(vm) == 0, "end");
 }
 
+/* What the older edition is told, which has the arguments in another order. */
+static void says(const char *expected, void *vm, int size, int frames, int page, int policy)
+{
+    void (*vm_first)(void *, int, int, int, int);
+    *(void **)&vm_first = (void *)mm_init;
+    char line[300] = "";
+    int pipes[2], stderr_copy = dup(2);
+    CHECK(pipe(pipes) == 0 && dup2(pipes[1], 2) == 2, "no pipe");
+    vm_first(vm, size, frames, page, policy);
+    CHECK(dup2(stderr_copy, 2) == 2 && read(pipes[0], line, sizeof line - 1) > 0, "nothing was said");
+    CHECK(strstr(line, expected), "not about %s: %s", expected, line);
+    close(pipes[0]), close(pipes[1]), close(stderr_copy);
+}
+
+static void older_edition(void)
+{
+    char *vm = map(4 * PAGE);
+    says("address 0x0", NULL, 4 * PAGE, 2, PAGE, 1);
+    says("is not one of a page", vm + 8, 2 * PAGE, 2, PAGE, 1);
+    says("size 0", vm, 0, 2, PAGE, 1);
+    says("size -4096", vm, -PAGE, 2, PAGE, 1);
+    says("0 frames", vm, 4 * PAGE, 0, PAGE, 2);
+    says("page size 100", vm, 4 * PAGE, 2, 100, 2);
+    says("policy 0", vm, 4 * PAGE, 2, PAGE, 0);
+    says("policy 9", vm, 4 * PAGE, 2, PAGE, 9);
+}
+
 static sigjmp_buf back;
 static void jump(int signal)
 {
@@ -192,6 +219,7 @@ int main(void)
     several();
     said("several regions");
     bad_arguments();
+    older_edition();
     said("bad arguments");
     volatile char *vm = map(4 * PAGE);
     mm_init(MM_THIRD, (void *)vm, 4 * PAGE, 3, PAGE);

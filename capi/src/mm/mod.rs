@@ -75,7 +75,9 @@ impl Request {
         let int = |word: usize| word as c_int;
         // The upper half of an argument that is an int may be anything.
         let small = (1..SYSTEM_PAGE as u32).contains(&(first as u32));
-        if small || first == 0 || first <= u32::MAX as usize && !first.is_multiple_of(SYSTEM_PAGE) {
+        // Nothing is either; then a size in the second place tells.
+        let nothing = first == 0 && second > c_int::MAX as usize;
+        if small || nothing || first <= u32::MAX as usize && !first.is_multiple_of(SYSTEM_PAGE) {
             Request { policy: int(first), vm: second, size: int(third), frames: int(fourth), page: int(fifth) }
         } else {
             Request { policy: int(fifth), vm: first, size: int(second), frames: int(third), page: int(fourth) }
