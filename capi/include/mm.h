@@ -18,10 +18,11 @@
  * served and logged once, in an order that the threads race for. mm_init and mm_end must not be called for
  * memory that another thread is using.
  *
- * Signals: the library takes SIGSEGV. A handler that the program had before gets the faults that are not
- * in managed memory. The fault is served on an alternate stack, which mm_init sets up for its thread if it
- * has none. System calls do not fault: read(2) into a protected page fails with EFAULT. An instruction that
- * touches more pages at once than there are frames cannot get on: a line on stderr says so, and it is a SIGSEGV.
+ * Signals: the library takes SIGSEGV, which must not be blocked. A handler that the program had before gets the
+ * faults that are not in managed memory. The fault is served on an alternate stack, which mm_init sets up for its
+ * thread if it has none. System calls do not fault: read(2) into a protected page fails with EFAULT. An instruction
+ * that touches more pages at once than there are frames cannot get on: a line on stderr says so, and it is a
+ * SIGSEGV; so it is when more than some 32,000 resident pages lie apart and vm.max_map_count is reached.
  *
  * fork: in a child the memory is ordinary memory again, with what it held; the child may call mm_init itself.
  */

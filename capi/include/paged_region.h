@@ -15,16 +15,18 @@
  * Units: sizes in pages where the name says so, else in bytes; pages are numbered from 0 at the base.
  *
  * Errors: a function that fails returns NULL or -1 and sets errno; nothing has changed then. What a touch
- * needs is had when the region is created, so touches fail only when the disk does, or when `max_pages` is too
- * few for one instruction: then a line on stderr says what happened, and the touch is a SIGSEGV after all.
+ * needs is had when the region is created, so touches fail only when the disk does, when `max_pages` is too
+ * few for one instruction, or when more than some 32,000 mapped pages lie apart and the system's limit of mappings
+ * (vm.max_map_count) is reached: then a line on stderr says what happened, and the touch is a SIGSEGV after all.
  *
  * Threads: any number may touch a region at the same time. The fault is served on an alternate stack, which
  * paged_region_create sets up for its thread; a thread whose stack pointer may lie in a region (a language
  * machine that keeps its data stack there) calls paged_region_thread first. Nobody may touch a region while
  * it is destroyed.
  *
- * Signals: the library takes SIGSEGV; a handler that the program had before gets the faults that are not in
- * a region. Other handlers need SA_ONSTACK where the stack pointer may lie in a region.
+ * Signals: the library takes SIGSEGV, which must not be blocked where a region is touched; a handler that the
+ * program had before gets the faults that are not in a region. Other handlers need SA_ONSTACK where the stack
+ * pointer may lie in a region.
  *
  * System calls do not fault: read(2) into a page that is not mapped fails with EFAULT.
  *
@@ -76,6 +78,7 @@ struct paged_region_options {
  *   ENOENT, ENOTDIR, EACCES, EROFS, ENOSPC, ENAMETOOLONG, EPERM   of `directory` (EPERM: files there cannot be
  *            executed; or `base` is so low that the system does not allow it)
  *   EMFILE   too many files: PAGED_FILES takes one for each page
+ *   EFBIG    a file would be larger than the limit of file sizes (ulimit -f)
  *   ENOMEM   the kernel refused memory, or has no such addresses, or there are 1024 regions
  */
 struct paged_region *paged_region_create(const struct paged_region_options *options);

@@ -14,7 +14,7 @@ use vmcore::pager::Outcome;
 use vmcore::policy::Policy;
 use vmcore::region::Place;
 use vmcore::report::say;
-use vmcore::sys::Errno;
+use vmcore::sys::{file, Errno};
 use vmcore::trace::Access;
 
 /// What a window is to be.
@@ -169,6 +169,7 @@ impl Window {
             stats: None,
             trace: None,
         };
+        file::size_limit_below(0);
         let hooks = Hooks { arm: || {}, who: || Who { thread: 0, counters: None } };
         let engine = Engine::exact(&config, hooks, plan.frames, 1).map_err(Problem::Start)?;
         let engine = Kept::new(engine).map_err(Problem::Memory)?;

@@ -133,7 +133,8 @@ pub fn expect_size_limit() {
     SIZES_ARE_LIMITED.store(true, Ordering::Relaxed);
 }
 
-/// The limit of sizes of files if one of `len` bytes cannot be: to be asked at the start.
+/// The limit of sizes of files if one of `len` bytes cannot be: to be asked at the start, and before files
+/// are made, for else whoever grows one beyond the limit is killed.
 pub fn size_limit_below(len: u64) -> Option<u64> {
     let found = limit(libc::RLIMIT_FSIZE, None).ok().filter(|limit| limit.rlim_cur != libc::RLIM_INFINITY)?;
     expect_size_limit();

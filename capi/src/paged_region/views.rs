@@ -114,6 +114,7 @@ impl Descriptors {
         // SAFETY: fresh zeros, large enough, that nobody else knows.
         let list = unsafe { core::slice::from_raw_parts_mut(at as *mut i32, pages) };
         list.fill(-1);
+        file::size_limit_below(0);
         let files = Descriptors { list };
         let made = swap
             .open()

@@ -7,6 +7,7 @@ use vmcore::config::{Config, MAX_SPACE};
 use vmcore::engine::{Engine, Hooks, StartError, Who};
 use vmcore::policy::{by_name, Policy, POLICIES};
 use vmcore::report::say;
+use vmcore::sys::file;
 use vmcore::units::SYSTEM_PAGE;
 
 /// struct vmap_options, field by field.
@@ -87,6 +88,7 @@ impl Settings {
             stats: None,
             trace: None,
         };
+        file::size_limit_below(0);
         let hooks = Hooks { arm: || {}, who: || Who { thread: 0, counters: None } };
         let frames = u32::try_from(self.memory / PAGE).map_err(|_| refuse("memory has too many pages"))?;
         let engine = Engine::exact(&config, hooks, frames, MAPS).map_err(|error| match error {
