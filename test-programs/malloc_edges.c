@@ -96,6 +96,9 @@ static void realloc_keeps(void)
         CHECK(result == NULL && errno == ENOMEM, #call " gave %p", result);                        \
     } while (0)
 
+/* The compiler takes it that posix_memalign leaves errno alone; glibc's says there that it has no memory. */
+static int (*volatile aligned_block)(void **, size_t, size_t) = posix_memalign;
+
 static void too_much(void)
 {
     unsigned char *block = must_malloc(100);
@@ -113,7 +116,9 @@ static void too_much(void)
         NO_MEMORY(valloc(size));
         NO_MEMORY(pvalloc(size));
         void *untouched = block;
-        CHECK(posix_memalign(&untouched, 64, size) == ENOMEM, "posix_memalign of %zx", size);
+        errno = 0;
+        CHECK(aligned_block(&untouched, 64, size) == ENOMEM && errno == ENOMEM, "posix_memalign of %zx", size);
+        CHECK(untouched == (void *)block, "posix_memalign of %zx touched the pointer", size);
     }
     size_t half = opaque(SIZE_MAX / 2 + 1);
     NO_MEMORY(calloc(half, 2));
@@ -123,6 +128,32 @@ static void too_much(void)
     verify(block, 96, 3, "a block whose realloc failed");
     free(block);
     said("overflow and impossible sizes: NULL and ENOMEM");
+}
+
+/* The first block of a thread, which may lie at the start of memory of its own. */
+static void *first_block(void *alignment)
+{
+    void *block = memalign((uintptr_t)alignment, 8);
+    CHECK((uintptr_t)block % (uintptr_t)alignment == 0, "memalign(%zx) gave %p", (uintptr_t)alignment, block);
+    free(block);
+    return NULL;
+}
+
+static void large_alignments(void)
+{
+    for (uintptr_t alignment = MIB; alignment <= (uintptr_t)1 << 46; alignment *= 2) {
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, first_block, (void *)alignment) == 0, "pthread_create");
+        pthread_join(thread, NULL);
+    }
+    static const size_t far[] = {(size_t)1 << 47, ((size_t)1 << 62) + 1, SIZE_MAX / 2, SIZE_MAX / 2 + 1};
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
+        NO_MEMORY(memalign(opaque(far[i]), 8));
+        NO_MEMORY(aligned_alloc(opaque(far[i]), 8));
+    }
+    errno = 0;
+    CHECK(memalign(opaque(SIZE_MAX / 2 + 2), 8) == NULL && errno == EINVAL, "memalign beyond the last power of two");
+    said("alignments larger than the heap");
 }
 
 static void alignments(void)
@@ -144,8 +175,6 @@ static void alignments(void)
     void *odd = memalign(opaque(48), 10);   /* glibc takes the next power of two */
     write_usable(odd, 10, 64, "memalign(48)");
     free(odd);
-    errno = 0;
-    CHECK(memalign(opaque(SIZE_MAX / 2 + 2), 8) == NULL && errno == EINVAL, "memalign beyond the last power of two");
     size_t page = sysconf(_SC_PAGESIZE);
     void *block = valloc(10);
     write_usable(block, 10, page, "valloc");
@@ -208,6 +237,7 @@ int main(void)
     realloc_keeps();
     too_much();
     alignments();
+    large_alignments();
     bad_alignments();
     errno_is_kept();
     libc_users();

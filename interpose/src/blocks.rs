@@ -164,6 +164,9 @@ fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>>
     let Some(place) = threads::enter().and_then(|thread| own_place(engine, thread)) else {
         return allocate_in_refuge(engine, n, align, zero, size);
     };
+    if !reaches(&place, align) {
+        return failed();
+    }
     if !place.region.gate().enter() {
         // A signal handler interrupted malloc in this very thread.
         return allocate_in_refuge(engine, n, align, zero, size);
@@ -200,6 +203,12 @@ fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>>
         }
         Err(_) => failed(),
     }
+}
+
+/// Whether a multiple of `align` granules lies in the region. A heap counts from the region's first address, which is a
+/// multiple of every power of two up to the region's length; of larger ones it must be one itself.
+fn reaches(place: &Place, align: u64) -> bool {
+    (place.base as u64 / GRANULE as u64).is_multiple_of(align)
 }
 
 /// The thread's region is used up, in part by blocks of a thread that ended: it gets one of its own.
@@ -252,6 +261,9 @@ fn allocate_in_refuge(engine: &'static Engine, n: u64, align: u64, zero: bool, s
     }
     // SAFETY: regions live for ever.
     let place = place_of(engine, unsafe { refuge.as_ref()? });
+    if !reaches(&place, align) {
+        return failed();
+    }
     let block = engine.with_closed(&place, false, |heap| {
         collect(&place, heap);
         heap.allocate(&place, n, align, zero)

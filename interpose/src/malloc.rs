@@ -100,7 +100,7 @@ fn aligned(align: usize, size: usize) -> Option<NonNull<u8>> {
 /// memalign(3).
 #[no_mangle]
 pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
-    if align > isize::MAX as usize / 2 + 1 {
+    if align > usize::MAX / 2 + 1 {
         set_errno(libc::EINVAL);
         return null_mut();
     }
@@ -113,7 +113,7 @@ pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     memalign(align, size)
 }
 
-/// posix_memalign(3).
+/// posix_memalign(3). Where there is no memory errno says so too, as with glibc.
 ///
 /// # Safety
 /// `place` must have room for a pointer.
@@ -128,7 +128,10 @@ pub unsafe extern "C" fn posix_memalign(place: *mut *mut c_void, align: usize, s
             unsafe { place.write(block.as_ptr().cast()) };
             0
         }
-        None => libc::ENOMEM,
+        None => {
+            set_errno(libc::ENOMEM);
+            libc::ENOMEM
+        }
     }
 }
 
