@@ -169,6 +169,28 @@ static void filters(void)
     said("filters");
 }
 
+/* vmsplice waits for room for something, not for all; a pipe without room is full. */
+static void splices_what_fits(int file[2])
+{
+    enum { MUCH = 256 * KIB };
+    char *text = must_malloc(MUCH), *back = must_malloc(MUCH);
+    struct iovec parts[] = { { text, 10000 }, { text + 10000, MUCH - 10000 } };
+    fill(text, MUCH, 8);
+    page_out(churn);
+    alarm(20);
+    ssize_t all = 0, n = vmsplice(file[1], parts, 2, 0);
+    CHECK(n > 10000 && n <= 64 * KIB, "vmsplice of more than a pipe holds gave %zd", n);
+    CHECK(vmsplice(file[1], parts, 1, SPLICE_F_NONBLOCK) == -1 && errno == EAGAIN, "vmsplice to a full pipe");
+    alarm(0);
+    while (all < n) {
+        ssize_t some = read(file[0], back + all, n - all);
+        CHECK(some > 0, "read gave %zd", some);
+        all += some;
+    }
+    verify(back, n / 8 * 8, 8, "what was spliced in two parts");
+    free(text), free(back);
+}
+
 /* What would keep pages of the program's for longer than a call. */
 static void keepers(void)
 {
@@ -181,6 +203,7 @@ static void keepers(void)
     CHECK(vmsplice(file[1], &part, 1, 0) == 1000, "vmsplice");
     page_out(churn);
     CHECK(read(file[0], back, 1000) == 1000 && back[0] == 'x' && back[999] == 'x', "what was spliced");
+    splices_what_fits(file);
     /* Both have another way where they are refused, which is for the program to take. */
     CHECK(socketpair(AF_INET, SOCK_STREAM, 0, sockets) == -1, "socketpair");
     int tcp = socket(AF_INET, SOCK_STREAM, 0);

@@ -2,6 +2,7 @@
 //! memory that they lead to.
 
 use super::direct::{call, Ranges};
+use super::{dispatch, special};
 use crate::malloc::set_errno;
 use crate::{engine, next};
 use core::ffi::{c_int, c_void};
@@ -123,22 +124,9 @@ direct!(/// See sched_yield(2).
 /// As the original.
 #[no_mangle]
 pub unsafe extern "C" fn vmsplice(fd: c_int, buffers: *const iovec, n: usize, flags: u32) -> isize {
-    let is_ours = |i: usize| {
-        // SAFETY: the caller's vector.
-        let base = unsafe { (*buffers.wrapping_add(i)).iov_base };
-        engine::get().is_some_and(|engine| engine.is_ours(base as usize))
-    };
-    if n <= 1024 && !buffers.is_null() && (0..n).any(is_ours) {
-        // SAFETY: no pointers.
-        let mode = unsafe { sys::call(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0, 0, 0, 0]) };
-        // SAFETY: the caller's promise.
-        return unsafe {
-            if mode as c_int & libc::O_ACCMODE == libc::O_RDONLY {
-                readv(fd, buffers, n as c_int)
-            } else {
-                writev(fd, buffers, n as c_int)
-            }
-        };
+    let args = [fd as usize, buffers as usize, n, flags as usize, 0, 0];
+    if let Some(engine) = engine::get().filter(|engine| special::splices_ours(engine, &args)) {
+        return returned(dispatch::perform(engine, libc::SYS_vmsplice as usize, args));
     }
     match next!(c"vmsplice", unsafe extern "C" fn(c_int, *const iovec, usize, u32) -> isize) {
         // SAFETY: the caller's promise.

@@ -170,7 +170,11 @@ pub fn perform(engine: &'static Engine, number: usize, args: [usize; 6]) -> isiz
     let (way, shapes) = table::find(number).map_or((Way::Waits, table::UNKNOWN), |call| (call.way, call.shapes));
     let _stack = engine.keep_stack();
     let signals = set_signal_mask(SignalSet::ALL);
-    let mut end = claim(engine, &mut slot, shapes, way).err();
+    let mut end = match number as i64 {
+        libc::SYS_vmsplice => special::splice_memory(engine, &mut slot).result(),
+        _ => None,
+    };
+    end = end.or_else(|| claim(engine, &mut slot, shapes, way).err());
     let result = loop {
         if let Some(result) = end {
             break result;

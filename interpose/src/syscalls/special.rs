@@ -24,6 +24,16 @@ pub enum Verdict {
     Left,
 }
 
+impl Verdict {
+    /// The result, if there is one already.
+    pub fn result(&self) -> Option<isize> {
+        match self {
+            Verdict::Done(result) => Some(*result),
+            _ => None,
+        }
+    }
+}
+
 const EINVAL: isize = -(libc::EINVAL as isize);
 const EFAULT: isize = -(libc::EFAULT as isize);
 /// Bytes of libc's control block of a thread, and of what the kernel writes to in it.
@@ -280,19 +290,28 @@ fn alternate_stack(engine: &'static Engine, context: &Context, [new, old]: [usiz
     }
 }
 
-/// vmsplice gives pages to a pipe, and ours do not stay: they are copied instead.
-fn splice_memory(engine: &'static Engine, slot: &mut Slot) -> Verdict {
-    let [file, at, count, ..] = slot.args;
+/// Whether the buffers of a vmsplice are ours.
+pub fn splices_ours(engine: &'static Engine, args: &[usize; 6]) -> bool {
     let mut pins = Pins::NONE;
-    walk(&mut Claims::new(engine, &mut pins), &slot.args, 1, Shape::Vector(Access::Read, 2));
-    let touches_ours = !pins.is_empty() && count > 0 && at != 0;
+    walk(&mut Claims::new(engine, &mut pins), args, 1, Shape::Vector(Access::Read, 2));
+    let touches_ours = !pins.is_empty() && args[2] > 0 && args[1] != 0;
     pins.release();
-    if touches_ours {
-        // SAFETY: no pointers.
-        let flags = unsafe { sys::call(libc::SYS_fcntl, [file, libc::F_GETFL as usize, 0, 0, 0, 0]) };
-        let writes = flags as i32 & libc::O_ACCMODE != libc::O_RDONLY;
-        slot.number = if writes { 20 } else { 19 };
-        slot.now_number = slot.number;
+    touches_ours
+}
+
+/// vmsplice gives pages to a pipe, and ours do not stay: it is given a copy, of as much as the pipe can take.
+pub fn splice_memory(engine: &'static Engine, slot: &mut Slot) -> Verdict {
+    let file = slot.args[0];
+    if splices_ours(engine, &slot.args) {
+        let ask = |command: i32| {
+            // SAFETY: no pointers.
+            unsafe { sys::call(libc::SYS_fcntl, [file, command as usize, 0, 0, 0, 0]) }
+        };
+        if ask(libc::F_GETFL) as i32 & libc::O_ACCMODE == libc::O_RDONLY {
+            (slot.number, slot.now_number) = (19, 19);
+        } else if let Ok(room @ 1..) = usize::try_from(ask(libc::F_GETPIPE_SZ)) {
+            return transfer::copy_for_pipe(engine, slot, room).map_or_else(Verdict::Done, |()| Verdict::Go(Way::Waits));
+        }
     }
     Verdict::Go(Way::Waits)
 }

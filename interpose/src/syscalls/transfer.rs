@@ -118,6 +118,27 @@ fn vector_total(engine: &'static Engine, at: usize, count: usize) -> usize {
     total.min(MOST)
 }
 
+/// A vmsplice whose buffers are ours gets a copy of their first `room` bytes instead, in memory that nobody writes
+/// to again. What to return when that cannot be had.
+pub fn copy_for_pipe(engine: &'static Engine, slot: &mut Slot, room: usize) -> Result<(), isize> {
+    let [file, at, count, flags, ..] = slot.args;
+    let total = vector_total(engine, at, count).min(room);
+    if !slot.borrow(total) {
+        return Err(-(libc::ENOMEM as isize));
+    }
+    let ours = slot.temporary.0;
+    let copied = spread(engine, (at, count), 0, ours, total, false);
+    if copied == 0 && total > 0 {
+        return Err(EFAULT);
+    }
+    [slot.scratch[0], slot.scratch[1]] = [ours, copied];
+    slot.many = Some(slot.args);
+    slot.now = [file, slot.scratch.as_ptr() as usize, 1, flags, 0, 0];
+    slot.args = slot.now;
+    slot.finish = true;
+    Ok(())
+}
+
 /// Copies between the call's buffers, from `skip` bytes on, and our memory; how many bytes.
 fn exchange(engine: &'static Engine, slot: &Slot, plan: Plan, len: usize, to_program: bool) -> usize {
     let (ours, skip) = (slot.temporary.0, slot.done);
