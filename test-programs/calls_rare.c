@@ -10,6 +10,10 @@
 #include <linux/aio_abi.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -191,6 +195,38 @@ static void splices_what_fits(int file[2])
     free(text), free(back);
 }
 
+static void *touches(void *page)
+{
+    CHECK(*(volatile char *)page == 0, "a page given up");
+    return NULL;
+}
+
+/* Who has a userfaultfd watch pages of a block is told of their faults, or that this cannot be. */
+static void watched(void)
+{
+    enum { USER_MODE_ONLY = 1 };
+    int fd = syscall(SYS_userfaultfd, O_CLOEXEC | USER_MODE_ONLY);
+    struct uffdio_api api = { .api = UFFD_API };
+    if (fd < 0 || ioctl(fd, UFFDIO_API, &api) != 0)
+        return;
+    char *page = aligned_alloc(PAGE, PAGE);
+    memset(page, 1, PAGE);
+    struct uffdio_register watch = { .range = { (uintptr_t)page, PAGE }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+    if (ioctl(fd, UFFDIO_REGISTER, &watch) == 0) {
+        pthread_t thread;
+        struct pollfd event = { .fd = fd, .events = POLLIN };
+        struct uffdio_zeropage zero = { .range = watch.range };
+        CHECK(madvise(page, PAGE, MADV_DONTNEED) == 0, "madvise");
+        CHECK(pthread_create(&thread, NULL, touches, page) == 0, "pthread_create");
+        CHECK(poll(&event, 1, 10000) == 1 && ioctl(fd, UFFDIO_ZEROPAGE, &zero) == 0, "a fault that nobody was told of");
+        pthread_join(thread, NULL);
+    } else {
+        CHECK(errno == EINVAL, "UFFDIO_REGISTER");
+    }
+    close(fd);
+    free(page);
+}
+
 /* What would keep pages of the program's for longer than a call. */
 static void keepers(void)
 {
@@ -213,7 +249,8 @@ static void keepers(void)
     }
     close(file[0]), close(file[1]);
     free(text);
-    said("vmsplice");
+    watched();
+    said("vmsplice, userfaultfd");
 }
 
 /* A thread ends and leaves a mutex locked, in memory that is paged out at that moment. */

@@ -5,9 +5,9 @@
 //! since before the guard is armed nothing is trapped.
 
 use super::program;
-use crate::engine;
 use crate::malloc::set_errno;
-use core::ffi::{c_int, c_uint, c_void};
+use crate::{engine, next};
+use core::ffi::{c_int, c_uint, c_ulong, c_void};
 use vmcore::engine::Engine;
 use vmcore::pte::Pte;
 use vmcore::region::Place;
@@ -137,6 +137,19 @@ fn map_over(engine: &'static Engine, place: &Place, at: usize, len: usize) -> Re
         return Err(ENOMEM);
     }
     engine.give_up(place, at, len)
+}
+
+/// The ioctl of userfaultfd that says which pages it is to be told of.
+pub const UFFDIO_REGISTER: u32 = 0xc020_aa00;
+
+/// UFFDIO_REGISTER: the kernel would tell of our mappings, which come and go, and forget what it was told.
+pub fn watch(engine: &'static Engine, argument: usize) -> Option<isize> {
+    let mut range = [0; 16];
+    if !program::peek(engine, argument, &mut range) {
+        return None;
+    }
+    let [at, len] = [0, 8].map(|i| range.get(i..i + 8).and_then(|word| word.try_into().ok()).map_or(0, usize::from_ne_bytes));
+    (len > 0 && !matches!(engine.whose(at, len), Whose::Program)).then_some(code(EINVAL))
 }
 
 fn remap(engine: &'static Engine, [at, old, new, flags, target, _]: [usize; 6]) -> Option<isize> {
@@ -284,4 +297,21 @@ door!(/// See munlockall(2).
 pub unsafe extern "C" fn pkey_mprotect(at: Address, len: usize, protection: c_int, key: c_int) -> c_int {
     let number = if key == -1 { libc::SYS_mprotect } else { libc::SYS_pkey_mprotect };
     door(number, [at as usize, len, protection as usize, key as usize, 0, 0]) as c_int
+}
+
+/// See ioctl(2). Whatever the argument is, it is in a register; pages of ours cannot be watched.
+///
+/// # Safety
+/// As the original.
+#[no_mangle]
+pub unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usize) -> c_int {
+    if request as u32 == UFFDIO_REGISTER && engine::get().is_some_and(|engine| watch(engine, argument).is_some()) {
+        set_errno(libc::EINVAL);
+        return -1;
+    }
+    match next!(c"ioctl", unsafe extern "C" fn(c_int, c_ulong, ...) -> c_int) {
+        // SAFETY: the caller's promise.
+        Some(next) => unsafe { next(fd, request, argument) },
+        None => -1,
+    }
 }

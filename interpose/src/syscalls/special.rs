@@ -85,6 +85,8 @@ pub fn before(thread: &'static Thread, engine: &'static Engine, context: &mut Co
         3 | 33 | 72 | 292 | 436 => {
             descriptors::answer(engine, slot.number, [a, b, c]).map_or(Verdict::Go(Way::Waits), Verdict::Done)
         }
+        16 if b as u32 == mappings::UFFDIO_REGISTER => mappings::watch(engine, c).map_or(Verdict::Go(Way::Soon), Verdict::Done),
+        16 => Verdict::Go(Way::Waits),
         5 | 32 => descriptors::answer(engine, slot.number, [a, b, c]).map_or(Verdict::Go(Way::Soon), Verdict::Done),
         160 | 302 => {
             // setrlimit, prlimit64: of the sizes of files, perhaps.

@@ -65,7 +65,7 @@ pub static CALLS: &[Call] = &[
     c(13, "rt_sigaction", X, &[(1, In(Fixed(32))), (2, Out(Fixed(32)))]),
     c(14, "rt_sigprocmask", X, &[(1, SET), (2, WORD)]),
     c(15, "rt_sigreturn", X, &[]),
-    c(16, "ioctl", W, &[(2, Ioctl)]),
+    c(16, "ioctl", X, &[(2, Ioctl)]),
     c(17, "pread64", W, &[(1, Out(Arg(2)))]),
     c(18, "pwrite64", W, &[(1, In(Arg(2)))]),
     c(19, "readv", W, &[(1, Vector(Write, 2))]),
