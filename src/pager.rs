@@ -154,7 +154,7 @@ impl Engine {
     #[cold]
     fn lose(&self, place: &Place, page: u64) -> Outcome {
         say(format_args!(
-            "the page at {:#x} cannot be had: see above, or the kernel's limit vm.max_map_count is too low for this arena",
+            "the page at {:#x} cannot be had: see above, or vm.max_map_count or `ulimit -v` is too low",
             place.page_address(page)
         ));
         Outcome::Lost

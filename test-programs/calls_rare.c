@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -176,7 +177,7 @@ static void filters(void)
 /* vmsplice waits for room for something, not for all; a pipe without room is full. */
 static void splices_what_fits(int file[2])
 {
-    enum { MUCH = 256 * KIB };
+    enum { MUCH = 96 * KIB };
     char *text = must_malloc(MUCH), *back = must_malloc(MUCH);
     struct iovec parts[] = { { text, 10000 }, { text + 10000, MUCH - 10000 } };
     fill(text, MUCH, 8);
@@ -253,6 +254,25 @@ static void keepers(void)
     said("vmsplice, userfaultfd");
 }
 
+/* A limit of address space that the program has exceeded when it sets it: what it has it keeps. */
+static void limited_space(void)
+{
+    enum { SIZE = 64 * KIB };
+    char *block = must_malloc(SIZE);
+    struct rlimit before, low;
+    CHECK(getrlimit(RLIMIT_AS, &before) == 0, "getrlimit");
+    low = (struct rlimit){ .rlim_cur = MIB, .rlim_max = before.rlim_max };
+    fill(block, SIZE, 12);
+    page_out(churn);
+    CHECK(setrlimit(RLIMIT_AS, &low) == 0, "setrlimit");
+    verify(block, SIZE, 12, "paged in under a limit");
+    CHECK(getrlimit(RLIMIT_AS, &low) == 0 && low.rlim_cur == MIB, "the limit has changed");
+    CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED, "mmap beyond the limit");
+    CHECK(setrlimit(RLIMIT_AS, &before) == 0, "setrlimit");
+    free(block);
+    said("limited address space");
+}
+
 /* A thread ends and leaves a mutex locked, in memory that is paged out at that moment. */
 static pthread_mutex_t *robust[20];
 
@@ -294,6 +314,7 @@ int main(int argc, char **argv)
     requests();
     filters();
     keepers();
+    limited_space();
     robust_mutexes();
     return 0;
 }

@@ -198,7 +198,7 @@ class Runner:
         outcome = self.run(test, {
             "LD_PRELOAD": " ".join(self.native + self.preloads),
             "VMALLOC_ARENA": self.options.arena,
-            "VMALLOC_SWAP": "64M",
+            "VMALLOC_SWAP": self.options.swap,
             "VMALLOC_SWAP_DIR": str(swap),
             "VMALLOC_STATS": f"{statistics}/%p.json",
             "ONTO_HEAP_FILL": "4000000",

@@ -1,6 +1,6 @@
 //! Files and descriptors.
 
-use super::thread::{set_signal_mask, yield_now, SignalSet};
+use super::limits::{limit, raised};
 use super::{syscall, torture, Errno, Result};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -54,15 +54,6 @@ fn with_room<T>(work: impl Fn() -> Result<T>) -> Result<T> {
     let second = work();
     limit(libc::RLIMIT_NOFILE, Some(before))?;
     second
-}
-
-/// A limit of the process, before it is changed to `new`.
-fn limit(which: u32, new: Option<libc::rlimit>) -> Result<libc::rlimit> {
-    let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    let new = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
-    // SAFETY: both live through the call.
-    unsafe { syscall!(libc::SYS_prlimit64, 0, which, new, &raw mut old)? };
-    Ok(old)
 }
 
 /// Moves a descriptor beyond the numbers that programs use, if the limit allows it.
@@ -147,30 +138,7 @@ fn within_size_limit<T>(end: u64, work: impl FnOnce() -> Result<T>) -> Result<T>
     if !SIZES_ARE_LIMITED.load(Ordering::Relaxed) {
         return work();
     }
-    // One at a time, lest one takes back what another needs; and no handler of the program meanwhile.
-    static RAISING: AtomicBool = AtomicBool::new(false);
-    let signals = set_signal_mask(SignalSet::ALL);
-    while RAISING.swap(true, Ordering::Acquire) {
-        yield_now();
-    }
-    let result = raise_size_limit(end, work);
-    // Release: pairs with the acquire above.
-    RAISING.store(false, Ordering::Release);
-    set_signal_mask(signals);
-    result
-}
-
-fn raise_size_limit<T>(end: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let before = limit(libc::RLIMIT_FSIZE, None)?;
-    if before.rlim_cur >= end {
-        return work();
-    }
-    // Beyond the hard limit only for the privileged.
-    let raised = libc::rlimit { rlim_cur: end, rlim_max: before.rlim_max.max(end) };
-    limit(libc::RLIMIT_FSIZE, Some(raised)).map_err(|_| Errno(libc::EFBIG))?;
-    let result = work();
-    limit(libc::RLIMIT_FSIZE, Some(before))?;
-    result
+    raised(libc::RLIMIT_FSIZE, end, work).unwrap_or(Err(Errno(libc::EFBIG)))
 }
 
 /// Gives the file's bytes `offset .. offset + len` back to the system; they read as zeros.

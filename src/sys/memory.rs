@@ -1,5 +1,6 @@
 //! Mappings. Addresses are numbers here; whoever maps something vouches for the range.
 
+use super::limits::within_space;
 use super::{syscall, Result};
 
 /// What a mapping allows.
@@ -74,7 +75,7 @@ pub fn reserve_shared(len: usize) -> Result<usize> {
 pub unsafe fn unback(at: usize, len: usize, protection: Protection) -> Result<()> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
     // SAFETY: the caller owns the range.
-    unsafe { syscall!(libc::SYS_mmap, at, len, protection.bits(), flags, -1isize, 0).map(|_| ()) }
+    within_space(|| unsafe { syscall!(libc::SYS_mmap, at, len, protection.bits(), flags, -1isize, 0).map(|_| ()) })
 }
 
 /// Maps `len` bytes of `fd` from `offset` on, shared: at `at`, replacing what is there, or anywhere.
@@ -84,7 +85,12 @@ pub unsafe fn unback(at: usize, len: usize, protection: Protection) -> Result<()
 pub unsafe fn map(at: Option<usize>, len: usize, protection: Protection, fd: i32, offset: u64) -> Result<usize> {
     let flags = libc::MAP_SHARED | if at.is_some() { libc::MAP_FIXED } else { 0 };
     // SAFETY: the caller owns the range.
-    unsafe { syscall!(libc::SYS_mmap, at.unwrap_or(0), len, protection.bits(), flags, fd, offset) }
+    let mmap = || unsafe { syscall!(libc::SYS_mmap, at.unwrap_or(0), len, protection.bits(), flags, fd, offset) };
+    if at.is_some() {
+        within_space(mmap)
+    } else {
+        mmap()
+    }
 }
 
 /// The same, with the page tables filled at once: for memory that is about to be used.
@@ -94,7 +100,7 @@ pub unsafe fn map(at: Option<usize>, len: usize, protection: Protection, fd: i32
 pub unsafe fn map_populated(at: usize, len: usize, fd: i32, offset: u64) -> Result<usize> {
     let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_POPULATE;
     // SAFETY: the caller owns the range.
-    unsafe { syscall!(libc::SYS_mmap, at, len, Protection::ReadWrite.bits(), flags, fd, offset) }
+    within_space(|| unsafe { syscall!(libc::SYS_mmap, at, len, Protection::ReadWrite.bits(), flags, fd, offset) })
 }
 
 /// Maps `len` bytes of the shared memory that is mapped at `from`, where it allows nothing, once more at `at`:

@@ -2,6 +2,7 @@
 //! text, so that the system-call guard can tell them from the program's.
 
 pub mod file;
+pub mod limits;
 pub mod medium;
 pub mod memory;
 pub mod thread;
