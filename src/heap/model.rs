@@ -1,5 +1,5 @@
 //! The heap on simulated ground, against a map of blocks: whatever is asked and freed, blocks never
-//! overlap, pages are promised exactly while a block touches them, and in the end nothing is left.
+//! overlap, pages are promised exactly while a block touches them, what is said to be zero was not written, and in the end nothing is left.
 
 use super::bins::SHELF_ENTRIES;
 use super::granules::{self, Granule, Words};
@@ -19,6 +19,8 @@ struct Simulated {
     freed: Vec<AtomicU64>,
     shelves: Vec<AtomicU32>,
     promised: RefCell<Vec<bool>>,
+    /// Granules of blocks there ever were since their page was promised.
+    written: RefCell<Vec<bool>>,
     budget: u64,
     pages: u64,
 }
@@ -32,9 +34,19 @@ impl Simulated {
             freed: zeros(pages as usize * 4 + 64),
             shelves: (0..SHELF_ENTRIES).map(|_| AtomicU32::new(0)).collect(),
             promised: RefCell::new(vec![false; pages as usize]),
+            written: RefCell::new(vec![false; pages as usize * 256]),
             budget,
             pages,
         }
+    }
+
+    /// The program writes a block.
+    fn write(&self, start: u64, len: u64) {
+        self.written.borrow_mut()[start as usize..(start + len) as usize].fill(true);
+    }
+
+    fn is_written(&self, start: u64, len: u64) -> bool {
+        self.written.borrow()[start as usize..(start + len) as usize].contains(&true)
     }
 }
 
@@ -82,7 +94,8 @@ impl Ground for Simulated {
             assert!(!promised[page as usize], "page {page} promised twice");
             promised[page as usize] = true;
         }
-        Some(false)
+        self.written.borrow_mut()[page as usize * 256..(page + n) as usize * 256].fill(false);
+        Some(true)
     }
     fn release(&self, page: u64, n: u64) {
         for page in page..page + n {
@@ -137,6 +150,8 @@ proptest! {
                         let before = blocks.range(..block.start).next_back().map_or(0, |(s, l)| s + l);
                         let after = blocks.range(block.start..).next().map_or(u64::MAX, |(s, _)| *s);
                         prop_assert!(before <= block.start && block.start + len <= after, "overlap");
+                        prop_assert!(!block.zero || !ground.is_written(block.start, n), "not zero: {block:?}");
+                        ground.write(block.start, len);
                         blocks.insert(block.start, len);
                     }
                 }
@@ -158,6 +173,7 @@ proptest! {
                     if heap.resize(&ground, start, old, n) {
                         let len = Heap::measure(&ground, start).expect("still a block");
                         prop_assert!(len >= n);
+                        ground.write(start, len);
                         blocks.insert(start, len);
                     } else {
                         prop_assert_eq!(Heap::measure(&ground, start), Ok(old));
@@ -255,6 +271,38 @@ fn small_blocks_leave_room_for_large_ones() {
         }
         if let Some(start) = old {
             heap.free(&ground, start).expect("a live block");
+        }
+    }
+}
+
+/// Long blocks that leave a rest of a page behind the last of them, short ones that fill the rest and go, and a
+/// long one in their place: it is not said to be zero.
+#[test]
+fn what_short_blocks_have_written_is_not_taken_for_zero() {
+    let mut state = 4711u64;
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % below
+    };
+    for round in 0..2000 {
+        let ground = Simulated::new(PAGES, PAGES);
+        let mut heap = empty_heap();
+        let ask = |heap: &mut Heap, n| {
+            let block = heap.allocate(&ground, n, 1, false).expect("room");
+            assert!(!block.zero || !ground.is_written(block.start, n), "round {round}: {block:?} is not zero");
+            ground.write(block.start, n);
+            block.start
+        };
+        let kept: Vec<u64> = (0..1 + random(6)).map(|_| ask(&mut heap, 257 + random(300))).collect();
+        heap.free(&ground, kept[0]).expect("a live block");
+        heap.flush(&ground);
+        let short: Vec<u64> = (0..1 + random(200)).map(|_| ask(&mut heap, 1 + random(3))).collect();
+        for start in short {
+            heap.free(&ground, start).expect("a live block");
+        }
+        heap.flush(&ground);
+        for _ in 0..4 {
+            ask(&mut heap, 257 + random(300));
         }
     }
 }

@@ -101,6 +101,8 @@ impl Heap {
                     found |= self.bins.keep(start + i * n, n);
                 }
                 self.held += cut * n;
+                // Behind it, the rest of the page is as it came.
+                self.frontier = self.frontier.max(start + cut * n);
                 if cut > 0 {
                     self.set_usage(ground, page, Usage::Blocks(None));
                 }
