@@ -13,8 +13,8 @@ use oracle::course::{self, Reference};
 use oracle::{number, read, rows, Traces};
 use simulator::Simulator;
 use vmcore::policy::by_name;
-use vmcore::stats::{Counters, Eviction, FaultKind};
-use vmcore::trace::Access;
+use vmcore::events::stats::{Counters, Eviction, FaultKind};
+use vmcore::page::Access;
 
 /// The counters after a trace under a policy of that name.
 fn replay(trace: &[(u32, Access)], policy: &str, frames: u32) -> Counters {

@@ -32,6 +32,26 @@ pub trait Bits {
     fn is_evictable(&self, frame: u32) -> bool;
 }
 
+/// How a page came into its frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arrival {
+    /// Its access faulted.
+    Fault,
+    /// It was mapped before anybody touched it.
+    MappedAhead,
+    /// It was a victim, and could not leave.
+    Back,
+}
+
+/// How a page left its frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Departure {
+    /// The policy had it leave.
+    Evicted,
+    /// The program gave it up.
+    Freed,
+}
+
 /// A replacement policy over the frames of one ring.
 pub trait Policy: Sync {
     /// The word after `VMALLOC_POLICY=`.

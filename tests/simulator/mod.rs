@@ -3,11 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use vmcore::bitmap::words_for;
-use vmcore::frames::{FrameMap, FrameMapState};
+use vmcore::bitmap::{words_for, Bitmap, BitmapState};
 use vmcore::policy::{Bits, Node, Policy, Ring, RingState};
-use vmcore::stats::{Counters, Eviction, FaultKind};
-use vmcore::trace::Access;
+use vmcore::events::stats::{Counters, Eviction, FaultKind};
+use vmcore::page::Access;
 
 /// The page in a frame, with its bits.
 #[derive(Clone, Copy, Default)]
@@ -32,7 +31,7 @@ pub struct Simulator {
     nodes: Vec<Node>,
     ring: RingState,
     map_words: Vec<u64>,
-    map: FrameMapState,
+    map: BitmapState,
     frames: Vec<Resident>,
     frame_of: HashMap<u32, u32>,
     in_swap: HashSet<u32>,
@@ -64,7 +63,7 @@ impl Simulator {
             nodes: vec![Node::default(); frames as usize],
             ring: RingState::new(1),
             map_words: vec![0; words_for(frames)],
-            map: FrameMapState::new(frames),
+            map: BitmapState::new(frames),
             frames: vec![Resident::default(); frames as usize],
             frame_of: HashMap::new(),
             in_swap: HashSet::new(),
@@ -110,7 +109,7 @@ impl Simulator {
         if self.map.free() == 0 {
             evicted = Some(self.evict());
         }
-        let mut map = FrameMap::new(&mut self.map_words, &mut self.map);
+        let mut map = Bitmap::new(&mut self.map_words, &mut self.map);
         let frame = map.take().expect("a frame is free now");
         self.frames[frame as usize] = Resident { page, referenced: true, dirty: access == Access::Write };
         self.frame_of.insert(page, frame);
@@ -125,7 +124,7 @@ impl Simulator {
         let victim = self.policy.victim(&mut ring, &mut FrameBits(&mut self.frames));
         let frame = victim.expect("every page may leave");
         self.policy.removed(&mut ring, frame);
-        let mut map = FrameMap::new(&mut self.map_words, &mut self.map);
+        let mut map = Bitmap::new(&mut self.map_words, &mut self.map);
         assert!(map.give(frame, 1), "the victim's frame was in use");
 
         let Resident { page, dirty, .. } = self.frames[frame as usize];

@@ -16,7 +16,7 @@ use dialogue::ARENA;
 use external_pager::protocol::{Answer, Request, SOCKET_VARIABLE, VERSION};
 use name::Path;
 use tlb::Tlb;
-use vmcore::lock::Lock;
+use vmcore::sync::Lock;
 use vmcore::report::say;
 use vmcore::sys::Errno;
 
