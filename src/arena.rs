@@ -1,7 +1,7 @@
 //! The arena: one memory file whose pages are the frames, and its layout.
 //!
 //! ```text
-//! frame 0 ..            frame table, ring nodes, allocation maps (static bookkeeping)
+//! frame 0 ..            frame table, nodes and ghosts of the policy, allocation maps (static bookkeeping)
 //! .. first_shared       the pool: frames for pages, and for bookkeeping that grows
 //! last VMALLOC_SHARED   the shared region
 //! ```
@@ -13,7 +13,7 @@
 
 use crate::bitmap;
 use crate::descriptor::Descriptor;
-use crate::policy::Node;
+use crate::policy::{Ghost, Node, Policy};
 use crate::sys::medium::Medium;
 use crate::sys::memory::{self, Protection};
 use crate::sys::{file, Result};
@@ -78,7 +78,9 @@ pub struct Layout {
     pub first_pool: u32,
     /// The first frame of the shared region.
     pub first_shared: u32,
+    ghosts: u32,
     nodes: usize,
+    remembered: usize,
     free: usize,
     retained: usize,
     swap: usize,
@@ -88,12 +90,14 @@ pub struct Layout {
 impl Layout {
     /// Lays out an arena of `arena` bytes with pages of `1 << page_shift`, `swap` bytes of swap and
     /// `shared` bytes of shared region; `None` if fewer than `least` frames are left for the pool.
-    pub fn new(arena: u64, swap: u64, shared: u64, page_shift: u32, least: u32) -> Option<Layout> {
+    pub fn new(arena: u64, swap: u64, shared: u64, page_shift: u32, policy: &dyn Policy, least: u32) -> Option<Layout> {
         let frames = u32::try_from(arena >> page_shift).ok()?;
         let slots = u32::try_from(swap >> page_shift).ok()?;
         let shared = u32::try_from(shared.div_ceil(1 << page_shift)).ok()?;
         let nodes = frames as usize * size_of::<Frame>();
-        let free = (nodes + frames as usize * size_of::<Node>()).next_multiple_of(64);
+        let ghosts = policy.ghosts(frames);
+        let remembered = (nodes + (frames as usize + ghosts as usize) * size_of::<Node>()).next_multiple_of(64);
+        let free = (remembered + ghosts as usize * size_of::<Ghost>()).next_multiple_of(64);
         let retained = free + bitmap::words_for(frames) * 8;
         let swap = retained + bitmap::words_for(frames) * 8;
         let shared_words = swap + bitmap::words_for(slots) * 8;
@@ -107,7 +111,9 @@ impl Layout {
             slots,
             first_pool,
             first_shared,
+            ghosts,
             nodes,
+            remembered,
             free,
             retained,
             swap,
@@ -119,12 +125,12 @@ impl Layout {
 impl Layout {
     /// Lays out an arena whose pool has exactly `pool` frames, without a shared region; `None` if there
     /// cannot be so many.
-    pub fn exact(pool: u32, slots: u32, page_shift: u32) -> Option<Layout> {
+    pub fn exact(pool: u32, slots: u32, page_shift: u32, policy: &dyn Policy) -> Option<Layout> {
         let page = 1u64 << page_shift;
         let swap = u64::from(slots) << page_shift;
         let mut frames = u64::from(pool) + 1;
         loop {
-            let layout = Layout::new(frames * page, swap, 0, page_shift, 0);
+            let layout = Layout::new(frames * page, swap, 0, page_shift, policy, 0);
             match layout.map(|layout| layout.first_shared - layout.first_pool) {
                 Some(got) if got == pool => return layout,
                 // Each frame more adds less than one to the bookkeeping, so no number is passed over.
@@ -138,8 +144,10 @@ impl Layout {
 
 /// The parts of the static bookkeeping that only the pager's lock gives access to.
 pub struct Tables {
-    /// The policy's order.
+    /// The policy's lists: a node for each frame and each ghost.
     pub nodes: &'static mut [Node],
+    /// The pages that the policy remembers.
+    pub ghosts: &'static mut [Ghost],
     /// Which frames are in use.
     pub free: &'static mut [u64],
     /// Which slots are in use.
@@ -164,11 +172,12 @@ impl Arena {
         let view = unsafe { memory::map(None, len, Protection::ReadWrite, fd, 0)? };
         let arena = Arena { layout, file: Descriptor::new(fd), handle: AtomicUsize::new(0), view };
         arena.keep_out_of_cores();
-        // SAFETY: the layout keeps the three arrays apart and inside the static bookkeeping, which is
-        // fresh zeros, valid for all three, mapped for ever; only this call makes references to them.
+        // SAFETY: the layout keeps the four arrays apart and inside the static bookkeeping, which is
+        // fresh zeros, valid for all four, mapped for ever; only this call makes references to them.
         let tables = unsafe {
             Tables {
-                nodes: core::slice::from_raw_parts_mut((view + layout.nodes) as *mut Node, layout.frames as usize),
+                nodes: core::slice::from_raw_parts_mut((view + layout.nodes) as *mut Node, layout.frames as usize + layout.ghosts as usize),
+                ghosts: core::slice::from_raw_parts_mut((view + layout.remembered) as *mut Ghost, layout.ghosts as usize),
                 free: core::slice::from_raw_parts_mut((view + layout.free) as *mut u64, bitmap::words_for(layout.frames)),
                 swap: core::slice::from_raw_parts_mut((view + layout.swap) as *mut u64, bitmap::words_for(layout.slots)),
             }

@@ -12,7 +12,7 @@ use crate::descriptor::Descriptor;
 use crate::frames::FrameMap;
 use crate::gate;
 use crate::lock::Lock;
-use crate::policy::{Policy, Ring, RingState};
+use crate::policy::{Lists, ListsState, Policy};
 use crate::span::Span;
 use crate::stats::{Counter, Counters};
 use crate::swap_file::SwapFile;
@@ -75,7 +75,7 @@ pub struct Pool {
     tables: Tables,
     free: BitmapState,
     slots: BitmapState,
-    ring: RingState,
+    lists: ListsState,
 }
 
 impl Pool {
@@ -100,9 +100,9 @@ impl Pool {
         debug_assert!(given, "slot {slot} was not in use");
     }
 
-    /// The policy's ring.
-    pub fn ring(&mut self) -> Ring<'_> {
-        Ring::new(self.tables.nodes, &mut self.ring)
+    /// The policy's lists.
+    pub fn lists(&mut self) -> Lists<'_> {
+        Lists::new(self.tables.nodes, self.tables.ghosts, &mut self.lists)
     }
 }
 
@@ -185,7 +185,7 @@ impl Engine {
     pub fn new(config: &Config<'_>, hooks: Hooks) -> Result<Engine, StartError> {
         let page_shift = config.page.trailing_zeros();
         let least = (MIN_FRAMES / 2) as u32;
-        let layout = Layout::new(config.arena, config.swap, config.shared, page_shift, least).ok_or(StartError::Crowded)?;
+        let layout = Layout::new(config.arena, config.swap, config.shared, page_shift, config.policy, least).ok_or(StartError::Crowded)?;
         let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
         let span = Span::new(heap, page_shift).ok_or(StartError::HeapTooLarge)?;
         Engine::build(config, hooks, layout, span, Regime::Eager)
@@ -198,7 +198,7 @@ impl Engine {
     pub fn exact(config: &Config<'_>, hooks: Hooks, frames: u32, regions: u32) -> Result<Engine, StartError> {
         let page_shift = config.page.trailing_zeros();
         let slots = u32::try_from(config.swap >> page_shift).map_err(|_| StartError::Crowded)?;
-        let layout = Layout::exact(frames, slots, page_shift).ok_or(StartError::Crowded)?;
+        let layout = Layout::exact(frames, slots, page_shift, config.policy).ok_or(StartError::Crowded)?;
         let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
         let span = Span::of(regions, heap, page_shift).ok_or(StartError::HeapTooLarge)?;
         let slot = 1 << span.slot_shift;
@@ -224,7 +224,7 @@ impl Engine {
         gate::prepare();
         let (arena, tables) = Arena::new(layout).map_err(StartError::Memory)?;
         let mut pool =
-            Pool { tables, free: BitmapState::new(layout.frames), slots: BitmapState::new(0), ring: RingState::new(1) };
+            Pool { tables, free: BitmapState::new(layout.frames), slots: BitmapState::new(0), lists: ListsState::new(layout.first_shared - layout.first_pool, 1) };
         let taken = pool.frames().take_at(0, layout.first_pool)
             && pool.frames().take_at(layout.first_shared, layout.frames - layout.first_shared);
         debug_assert!(taken, "the layout's own frames are free at the start");

@@ -11,6 +11,9 @@
 // Pure rooms: no unsafe code, no system calls. Tests, simulators and production run the same code.
 // Blank lines keep rustfmt from sorting the list.
 
+// How things are numbered.
+pub mod index;
+
 // Settings, and what is counted.
 pub mod policy;
 pub mod units;

@@ -2,6 +2,7 @@
 
 use crate::arena::Owner;
 use crate::engine::Engine;
+use crate::index::FrameIndex;
 use crate::policy::Bits;
 use crate::pte::{Pte, State};
 use crate::region::Place;
@@ -39,7 +40,8 @@ impl LiveBits {
         LiveBits { engine, now: engine.gauges.faults.load(Ordering::Relaxed), grace }
     }
 
-    fn page(&self, frame: u32) -> Option<(Place, u64, Pte)> {
+    fn page(&self, frame: FrameIndex) -> Option<(Place, u64, Pte)> {
+        let frame = frame.get();
         let Owner::Page(address) = self.engine.arena().frame(frame).owner() else {
             return None;
         };
@@ -50,7 +52,7 @@ impl LiveBits {
 }
 
 impl Bits for LiveBits {
-    fn take_referenced(&mut self, frame: u32) -> bool {
+    fn take_referenced(&mut self, frame: FrameIndex) -> bool {
         let Some((place, page, pte)) = self.page(frame) else {
             return false;
         };
@@ -71,12 +73,12 @@ impl Bits for LiveBits {
         true
     }
 
-    fn is_dirty(&self, frame: u32) -> bool {
+    fn is_dirty(&self, frame: FrameIndex) -> bool {
         self.page(frame).is_some_and(|(_, _, pte)| pte.has(Pte::M))
     }
 
-    fn is_evictable(&self, frame: u32) -> bool {
-        let stamp = self.engine.arena().frame(frame).stamp.load(Ordering::Relaxed);
+    fn is_evictable(&self, frame: FrameIndex) -> bool {
+        let stamp = self.engine.arena().frame(frame.get()).stamp.load(Ordering::Relaxed);
         // Frames that were mapped ahead have the stamp 1 and are never young.
         let young = stamp > 1 && self.now.wrapping_sub(stamp) < self.grace;
         !young && self.page(frame).is_some_and(|(_, _, pte)| can_leave(pte))

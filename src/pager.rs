@@ -11,8 +11,11 @@
 use crate::arena::Owner;
 use crate::engine::{Engine, Who};
 use crate::fault::{granted, plan, Plan};
+use crate::index::FrameIndex;
+use crate::live_bits::LiveBits;
 use crate::outlook::Report;
 use crate::page_table::Page;
+use crate::policy::{Arrival, PageId};
 use crate::pte::{Pte, State};
 use crate::reclaim::Obtained;
 use crate::region::Place;
@@ -164,6 +167,9 @@ impl Engine {
     /// this fails.
     fn fill(&'static self, touch: &Touch<'_>, was: Pte) -> Result<Obtained, Failure> {
         let &Touch { place, page, access, masked, who, .. } = touch;
+        let id = PageId(place.page_address(page) as u64);
+        let mut bits = LiveBits::new(self, false);
+        self.policy.missed(&mut self.hold_pool(masked).lists(), id, &mut bits);
         let obtained = self.obtain_frame(masked).ok_or_else(|| {
             self.explain(place.page_address(page));
             Failure::Lost
@@ -193,7 +199,8 @@ impl Engine {
         known.slot.store(slot.filter(|_| !dirty).map_or(0, |slot| slot + 1), Ordering::Release);
         known.set_owner(Owner::Page(place.page_address(page)));
         let mut pool = self.hold_pool(masked);
-        self.policy.inserted(&mut pool.ring(), frame);
+        let mut bits = LiveBits::new(self, false);
+        self.policy.inserted(&mut pool.lists(), FrameIndex::new(frame), id, Arrival::Fault, &mut bits);
         if let Some(slot) = slot.filter(|_| dirty) {
             pool.give_slot(slot);
         }
@@ -248,7 +255,8 @@ impl Engine {
         }
         if !was.has(Pte::READ) {
             let mut pool = self.hold_pool(masked);
-            self.policy.referenced(&mut pool.ring(), was.index());
+            let mut bits = LiveBits::new(self, false);
+            self.policy.referenced(&mut pool.lists(), FrameIndex::new(was.index()), &mut bits);
         }
         self.complete(entry, now);
         true

@@ -5,6 +5,9 @@
 use crate::arena::Owner;
 use crate::engine::Engine;
 use crate::heap::Ground;
+use crate::index::FrameIndex;
+use crate::live_bits::LiveBits;
+use crate::policy::{Arrival, Departure, PageId};
 use crate::pte::{Pte, State};
 use crate::region::Place;
 use crate::sys;
@@ -178,7 +181,9 @@ impl Engine {
                 self.arena().frame(frame).stamp.store(1, Ordering::Relaxed);
                 self.arena().frame(frame).set_owner(Owner::Page(at + i * self.page()));
                 // Before the entry says so: a page that can leave must be where victims are found.
-                self.policy.inserted(&mut pool.ring(), frame);
+                let id = PageId((at + i * self.page()) as u64);
+                let mut bits = LiveBits::new(self, false);
+                self.policy.inserted(&mut pool.lists(), FrameIndex::new(frame), id, Arrival::MappedAhead, &mut bits);
             }
             self.note_resident(pool.frames().state().used());
             drop(pool);
@@ -288,8 +293,12 @@ impl Engine {
 
     /// Gives back a frame whose page is mapped nowhere and of no value, with its slot if it has one.
     pub(crate) fn forsake(&self, frame: u32) {
+        let id = match self.arena().frame(frame).owner() {
+            Owner::Page(address) => PageId(address as u64),
+            _ => PageId(0),
+        };
         let mut pool = self.pool.hold();
-        self.policy.removed(&mut pool.ring(), frame);
+        self.policy.removed(&mut pool.lists(), FrameIndex::new(frame), id, Departure::Freed);
         drop(pool);
         self.drop_slot(frame);
         self.return_frame(frame);

@@ -11,7 +11,8 @@ use crate::engine::{Engine, Pool, Who};
 use crate::live_bits::{can_leave, LiveBits};
 use crate::lock::Guard;
 use crate::page_table::Page;
-use crate::policy::Bits;
+use crate::index::FrameIndex;
+use crate::policy::{Arrival, Bits, Departure, PageId};
 use crate::pte::{Pte, State};
 use crate::region::Place;
 use crate::stats::Eviction;
@@ -41,6 +42,13 @@ struct Victim {
     entry: &'static Page,
     was: Pte,
     frame: u32,
+}
+
+impl Victim {
+    /// What the policy knows the page by.
+    fn id(&self) -> PageId {
+        PageId(self.place.page_address(self.page) as u64)
+    }
 }
 
 impl Engine {
@@ -77,7 +85,7 @@ impl Engine {
                 let Some(victim) = victim else {
                     break;
                 };
-                self.policy.removed(&mut pool.ring(), victim.frame);
+                self.tell_removed(&mut pool, &victim);
                 drop(pool);
                 if let Some(obtained) = self.evict(&victim, masked, who) {
                     return Some(obtained);
@@ -117,7 +125,7 @@ impl Engine {
                 self.complete(victim.entry, victim.was);
                 continue;
             }
-            self.policy.removed(&mut pool.ring(), victim.frame);
+            self.tell_removed(&mut pool, &victim);
             drop(pool);
             return self.evict(&victim, masked, who);
         }
@@ -158,7 +166,7 @@ impl Engine {
             let Some(victim) = self.take_victim(&mut pool, false) else {
                 return;
             };
-            self.policy.removed(&mut pool.ring(), victim.frame);
+            self.tell_removed(&mut pool, &victim);
             drop(pool);
             if let Some(obtained) = self.evict(&victim, true, who) {
                 self.return_frame(obtained.frame);
@@ -220,7 +228,7 @@ impl Engine {
             let frame = first + self.gauges.saved.fetch_add(1, Ordering::Relaxed) % frames;
             // Relaxed: a hint; eviction looks again under the token.
             let saved = self.arena().frame(frame).slot.load(Ordering::Relaxed) != 0;
-            if saved && bits.is_evictable(frame) {
+            if saved && bits.is_evictable(FrameIndex::new(frame)) {
                 let victim = self.token_of(frame, |pte| can_leave(pte) && !pte.has(Pte::M));
                 if victim.is_some() {
                     return victim;
@@ -261,8 +269,8 @@ impl Engine {
     /// The token of the page that the policy would have leave.
     fn take_victim(&'static self, pool: &mut Guard<'_, Pool>, spare_young: bool) -> Option<Victim> {
         let mut bits = LiveBits::new(self, spare_young);
-        let frame = self.policy.victim(&mut pool.ring(), &mut bits)?;
-        self.token_of(frame, can_leave)
+        let frame = self.policy.victim(&mut pool.lists(), &mut bits)?;
+        self.token_of(frame.get(), can_leave)
     }
 
     /// Takes the token of the page in `frame` if `suits` says so.
@@ -333,6 +341,11 @@ impl Engine {
         Some((Eviction::Dirty, Pte::new(State::Swapped, slot, Pte::SLOT), Some(slot)))
     }
 
+    fn tell_removed(&self, pool: &mut Guard<'_, Pool>, victim: &Victim) {
+        let departure = if victim.was.state() == State::Retained { Departure::Freed } else { Departure::Evicted };
+        self.policy.removed(&mut pool.lists(), FrameIndex::new(victim.frame), victim.id(), departure);
+    }
+
     /// The victim's view was closed but it has to stay: it faults back in without I/O.
     fn reopen(&'static self, victim: &Victim, masked: bool) {
         let open = victim.was.with(Pte::M | victim.was.permitted());
@@ -345,7 +358,8 @@ impl Engine {
 
     fn keep(&'static self, victim: &Victim, pte: Pte, masked: bool) {
         let mut pool = self.hold_pool(masked);
-        self.policy.inserted(&mut pool.ring(), victim.frame);
+        let mut bits = LiveBits::new(self, false);
+        self.policy.inserted(&mut pool.lists(), FrameIndex::new(victim.frame), victim.id(), Arrival::Back, &mut bits);
         drop(pool);
         self.complete(victim.entry, pte);
     }
