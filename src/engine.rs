@@ -157,7 +157,7 @@ impl Engine {
     pub fn new(config: &Config<'_>, hooks: Hooks) -> Result<Engine, StartError> {
         let page_shift = config.page.trailing_zeros();
         let least = (MIN_FRAMES / 2) as u32;
-        let layout = Layout::new(config.arena, config.swap, config.shared, page_shift, least).ok_or(StartError::Crowded)?;
+        let layout = Layout::new(config.arena, config.swap, config.shared, page_shift, config.policy, least).ok_or(StartError::Crowded)?;
         let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
         let span = Span::new(heap, page_shift).ok_or(StartError::HeapTooLarge)?;
         Engine::build(config, hooks, Seams::LIVE, layout, span, Regime::Eager)
@@ -170,7 +170,7 @@ impl Engine {
     pub fn exact(config: &Config<'_>, hooks: Hooks, seams: Seams, frames: u32, regions: u32) -> Result<Engine, StartError> {
         let page_shift = config.page.trailing_zeros();
         let slots = u32::try_from(config.swap >> page_shift).map_err(|_| StartError::Crowded)?;
-        let layout = Layout::exact(frames, slots, page_shift).ok_or(StartError::Crowded)?;
+        let layout = Layout::exact(frames, slots, page_shift, config.policy).ok_or(StartError::Crowded)?;
         let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
         let span = Span::of(regions, heap, page_shift).ok_or(StartError::HeapTooLarge)?;
         let base = reserve_room(&span).map_err(StartError::Memory)?;
@@ -185,11 +185,10 @@ impl Engine {
     fn build(config: &Config<'_>, hooks: Hooks, seams: Seams, layout: Layout, span: Span, regime: Regime) -> Result<Engine, StartError> {
         sync::prepare();
         let exact = regime == Regime::Exact;
-        let (arena, tables) = Arena::new(layout).map_err(StartError::Memory)?;
-        let (for_pool, for_slots) = tables.split();
-        let frames = FramePool::new(arena, for_pool, config.policy, exact);
+        let (arena, tables, slot_words) = Arena::new(layout).map_err(StartError::Memory)?;
+        let frames = FramePool::new(arena, tables, config.policy, exact);
         let dir = seams.swap_in_file.then_some(config.swap_dir);
-        let swap = Swap::new(dir, layout.slots, layout.page_shift, for_slots).inspect_err(|_| {
+        let swap = Swap::new(dir, layout.slots, layout.page_shift, slot_words).inspect_err(|_| {
             // SAFETY: nobody else knows the arena yet, and the tables are gone.
             unsafe { frames.arena().dissolve() }
         })?;

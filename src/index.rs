@@ -165,6 +165,16 @@ impl<I> Link<I> {
     pub const fn is_none(self) -> bool {
         self.word == 0
     }
+
+    /// The word itself, to be kept elsewhere.
+    pub const fn word(self) -> u32 {
+        self.word
+    }
+
+    /// The link that was kept as that word.
+    pub const fn from_word(word: u32) -> Link<I> {
+        Link { word, of: PhantomData }
+    }
 }
 
 impl<I: Index> Link<I> {

@@ -10,20 +10,20 @@ use super::layout::Layout;
 use crate::bitmap::words_for;
 use crate::descriptor::Descriptor;
 use crate::index::FrameIndex;
-use crate::policy::Node;
+use crate::policy::{Ghost, Node};
 use crate::sys::medium::Medium;
 use crate::sys::memory::{self, Protection};
 use crate::sys::{file, Result};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// The parts of the static bookkeeping that have one owner each, who guards them by a lock of its own.
+/// The parts of the static bookkeeping that only the pager's lock gives access to.
 pub struct Tables {
-    /// The policy's order.
+    /// The policy's lists: a node for each frame and each ghost.
     pub nodes: &'static mut [Node],
+    /// The pages that the policy remembers.
+    pub ghosts: &'static mut [Ghost],
     /// Which frames are in use.
     pub free: &'static mut [u64],
-    /// Which slots are in use.
-    pub swap: &'static mut [u64],
 }
 
 /// The memory file and the engine view.
@@ -36,25 +36,27 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Makes the memory file and maps the engine view.
-    pub fn new(layout: Layout) -> Result<(Arena, Tables)> {
+    /// Makes the memory file and maps the engine view; the words of the slots' map come along.
+    pub fn new(layout: Layout) -> Result<(Arena, Tables, &'static mut [u64])> {
         let len = layout.len();
         let fd = file::memory_file(c"vmalloc-arena", len as u64)?;
         // SAFETY: a new mapping at an address that the kernel chooses.
         let view = unsafe { memory::map(None, len, Protection::ReadWrite, fd, 0)? };
         let arena = Arena { layout, file: Descriptor::new(fd), handle: AtomicUsize::new(0), view };
         arena.keep_out_of_cores();
-        let frames = layout.pool as usize;
-        // SAFETY: the layout keeps the three arrays apart and inside the static bookkeeping, which is
-        // fresh zeros, valid for all three, mapped for ever; only this call makes references to them.
-        let tables = unsafe {
-            Tables {
-                nodes: core::slice::from_raw_parts_mut((view + layout.nodes) as *mut Node, frames),
+        let (frames, ghosts) = (layout.pool as usize, layout.ghosts as usize);
+        // SAFETY: the layout keeps the four arrays apart and inside the static bookkeeping, which is
+        // fresh zeros, valid for all four, mapped for ever; only this call makes references to them.
+        let (tables, slots) = unsafe {
+            let tables = Tables {
+                nodes: core::slice::from_raw_parts_mut((view + layout.nodes) as *mut Node, frames + ghosts),
+                ghosts: core::slice::from_raw_parts_mut((view + layout.remembered) as *mut Ghost, ghosts),
                 free: core::slice::from_raw_parts_mut((view + layout.free) as *mut u64, words_for(layout.pool)),
-                swap: core::slice::from_raw_parts_mut((view + layout.swap) as *mut u64, words_for(layout.slots)),
-            }
+            };
+            let slots = core::slice::from_raw_parts_mut((view + layout.swap) as *mut u64, words_for(layout.slots));
+            (tables, slots)
         };
-        Ok((arena, tables))
+        Ok((arena, tables, slots))
     }
 
     /// The layout.

@@ -13,26 +13,25 @@ use super::arena::{Arena, Tables};
 use super::frame::{Frame, User, NO_FAULT};
 use crate::bitmap::{Bitmap, BitmapState};
 use crate::index::FrameIndex;
-use crate::policy::{Arrival, Bits, Departure, Node, Policy, Ring, RingState};
+use crate::policy::{Arrival, Bits, Departure, Lists, ListsState, PageId, Policy};
 use crate::sync::{Guard, Lock};
 use crate::sys::thread::Quiet;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// What the pager's lock guards.
 struct Order {
-    words: &'static mut [u64],
+    tables: Tables,
     map: BitmapState,
-    nodes: &'static mut [Node],
-    ring: RingState,
+    lists: ListsState,
 }
 
 impl Order {
     fn map(&mut self) -> Bitmap<'_> {
-        Bitmap::new(self.words, &mut self.map)
+        Bitmap::new(self.tables.free, &mut self.map)
     }
 
-    fn ring(&mut self) -> Ring<'_> {
-        Ring::new(self.nodes, &mut self.ring)
+    fn lists(&mut self) -> Lists<'_> {
+        Lists::new(self.tables.nodes, self.tables.ghosts, &mut self.lists)
     }
 }
 
@@ -58,9 +57,9 @@ pub struct FramePool {
 
 impl FramePool {
     /// A pool of free frames.
-    pub fn new(arena: Arena, tables: (&'static mut [Node], &'static mut [u64]), policy: &'static dyn Policy, lowest_first: bool) -> FramePool {
-        let (nodes, words) = tables;
-        let order = Order { words, map: BitmapState::new(arena.layout().pool), nodes, ring: RingState::new(1) };
+    pub fn new(arena: Arena, tables: Tables, policy: &'static dyn Policy, lowest_first: bool) -> FramePool {
+        let pool = arena.layout().pool;
+        let order = Order { tables, map: BitmapState::new(pool), lists: ListsState::new(pool, 1) };
         FramePool {
             arena,
             order: Lock::new(order),
@@ -151,8 +150,13 @@ impl FramePool {
 
     // The policy's order.
 
-    /// The page at `address` lies in `frame` now, by a fault: the frame belongs to it, and is young.
-    pub fn enter(&self, frame: FrameIndex, address: usize, arrival: Arrival, quiet: &Quiet) {
+    /// The page at `address`, which is in no frame, was touched: a frame will be looked for.
+    pub fn missed(&self, address: usize, bits: &mut dyn Bits, quiet: &Quiet) {
+        self.policy.missed(&mut self.order.hold_in(quiet).lists(), PageId(address as u64), bits);
+    }
+
+    /// The page at `address` lies in `frame` now; by a fault, it is young.
+    pub fn enter(&self, frame: FrameIndex, address: usize, arrival: Arrival, bits: &mut dyn Bits, quiet: &Quiet) {
         let known = self.frame(frame);
         if arrival == Arrival::Fault {
             // From 2 on: 0 and 1 say something else.
@@ -160,34 +164,35 @@ impl FramePool {
         }
         known.set_user(User::Page(address));
         let mut order = self.order.hold_in(quiet);
-        self.policy.inserted(&mut order.ring(), frame.get());
+        self.policy.inserted(&mut order.lists(), frame, PageId(address as u64), arrival, bits);
     }
 
     /// The `n` pages from `address` on lie in the frames from `first` on, mapped ahead.
-    pub fn enter_run(&self, first: FrameIndex, n: u32, address: usize, quiet: &Quiet) {
+    pub fn enter_run(&self, first: FrameIndex, n: u32, address: usize, bits: &mut dyn Bits, quiet: &Quiet) {
         let mut order = self.order.hold_in(quiet);
         for i in 0..n {
-            let frame = first.plus(i);
+            let (frame, address) = (first.plus(i), address + i as usize * self.arena.page_size());
             self.frame(frame).set_stamp(NO_FAULT);
-            self.frame(frame).set_user(User::Page(address + i as usize * self.arena.page_size()));
-            self.policy.inserted(&mut order.ring(), frame.get());
+            self.frame(frame).set_user(User::Page(address));
+            self.policy.inserted(&mut order.lists(), frame, PageId(address as u64), Arrival::MappedAhead, bits);
         }
     }
 
     /// The page in `frame` is given up by the program.
     pub fn leave(&self, frame: FrameIndex, quiet: &Quiet) {
-        self.policy.removed(&mut self.order.hold_in(quiet).ring(), frame.get());
+        let mut order = self.order.hold_in(quiet);
+        self.remove(&mut order, frame, Departure::Freed);
     }
 
     /// A fault showed that the page in `frame`, whose R had been taken, is in use.
-    pub fn referenced(&self, frame: FrameIndex, quiet: &Quiet) {
-        self.policy.referenced(&mut self.order.hold_in(quiet).ring(), frame.get());
+    pub fn referenced(&self, frame: FrameIndex, bits: &mut dyn Bits, quiet: &Quiet) {
+        self.policy.referenced(&mut self.order.hold_in(quiet).lists(), frame, bits);
     }
 
     /// Has the policy name a victim and `claim` take its token; it is in no list from then on.
     pub fn choose<T>(&self, bits: &mut dyn Bits, quiet: &Quiet, claim: impl FnOnce(FrameIndex) -> Option<T>) -> Option<T> {
         let mut order = self.order.hold_in(quiet);
-        let frame = FrameIndex::new(self.policy.victim(&mut order.ring(), bits)?);
+        let frame = self.policy.victim(&mut order.lists(), bits)?;
         self.claim(&mut order, frame, Departure::Evicted, claim)
     }
 
@@ -224,10 +229,16 @@ impl FramePool {
         None
     }
 
-    fn claim<T>(&self, order: &mut Order, frame: FrameIndex, _how: Departure, claim: impl FnOnce(FrameIndex) -> Option<T>) -> Option<T> {
+    fn claim<T>(&self, order: &mut Order, frame: FrameIndex, how: Departure, claim: impl FnOnce(FrameIndex) -> Option<T>) -> Option<T> {
         let claimed = claim(frame)?;
-        self.policy.removed(&mut order.ring(), frame.get());
+        self.remove(order, frame, how);
         Some(claimed)
+    }
+
+    fn remove(&self, order: &mut Order, frame: FrameIndex, how: Departure) {
+        if let User::Page(address) = self.frame(frame).user() {
+            self.policy.removed(&mut order.lists(), frame, PageId(address as u64), how);
+        }
     }
 
     /// Whether `frame` holds, or does not hold, a retained page. A hint; the entry decides.
@@ -326,13 +337,5 @@ impl<'p> Frozen<'p> {
             next = first + n;
             Some((FrameIndex::new(first), n))
         })
-    }
-}
-
-/// The tables that a pool wants of those of the arena, and the rest.
-impl Tables {
-    /// Nodes and map for the pool; words for the swap slots.
-    pub fn split(self) -> ((&'static mut [Node], &'static mut [u64]), &'static mut [u64]) {
-        ((self.nodes, self.free), self.swap)
     }
 }

@@ -52,8 +52,8 @@ impl LiveBits {
 }
 
 impl Bits for LiveBits {
-    fn take_referenced(&mut self, frame: u32) -> bool {
-        let Some((place, page, pte)) = self.page(FrameIndex::new(frame)) else {
+    fn take_referenced(&mut self, frame: FrameIndex) -> bool {
+        let Some((place, page, pte)) = self.page(frame) else {
             return false;
         };
         if pte.state() != State::Resident || !pte.has(Pte::R) {
@@ -72,12 +72,11 @@ impl Bits for LiveBits {
         true
     }
 
-    fn is_dirty(&self, frame: u32) -> bool {
-        self.page(FrameIndex::new(frame)).is_some_and(|(_, _, pte)| pte.has(Pte::M))
+    fn is_dirty(&self, frame: FrameIndex) -> bool {
+        self.page(frame).is_some_and(|(_, _, pte)| pte.has(Pte::M))
     }
 
-    fn is_evictable(&self, frame: u32) -> bool {
-        let frame = FrameIndex::new(frame);
+    fn is_evictable(&self, frame: FrameIndex) -> bool {
         let young = self.engine.frames().is_young(frame, self.grace);
         !young && self.page(frame).is_some_and(|(_, _, pte)| can_leave(pte))
     }

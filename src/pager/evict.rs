@@ -7,6 +7,7 @@
 //! 5. The entry says where the page is now, and its waiters are woken.
 //! 6. The frame is nobody's: the caller's.
 
+use super::bits::LiveBits;
 use super::place::Place;
 use crate::engine::Engine;
 use crate::events::stats::Eviction;
@@ -123,7 +124,8 @@ impl Engine {
 
     fn keep(&'static self, victim: Victim, pte: Pte, quiet: &Quiet) {
         let address = victim.place.page_address(victim.page);
-        self.frames().enter(victim.frame(), address, Arrival::Back, quiet);
+        let mut bits = LiveBits::new(self, false);
+        self.frames().enter(victim.frame(), address, Arrival::Back, &mut bits, quiet);
         victim.token.finish(pte);
     }
 }

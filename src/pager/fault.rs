@@ -8,6 +8,7 @@
 //!
 //! Runs in the SIGSEGV handler with every signal blocked, and on behalf of system calls.
 
+use super::bits::LiveBits;
 use super::evict::Obtained;
 use super::place::Place;
 use crate::engine::Engine;
@@ -114,6 +115,8 @@ impl Engine {
         torture::pause();
         let &Touch { place, page, access, quiet, .. } = touch;
         let was = token.was();
+        let mut bits = LiveBits::new(self, false);
+        self.frames().missed(place.page_address(page), &mut bits, quiet);
         let Some(Obtained { frame, evicted }) = self.obtain_frame(quiet) else {
             self.explain(place.page_address(page));
             token.give_back();
@@ -140,7 +143,7 @@ impl Engine {
         }
         let dirty = flags & Pte::M != 0;
         self.frames().frame(frame).set_copy(slot.filter(|_| !dirty));
-        self.frames().enter(frame, place.page_address(page), Arrival::Fault, quiet);
+        self.frames().enter(frame, place.page_address(page), Arrival::Fault, &mut bits, quiet);
         slot.filter(|_| dirty).into_iter().for_each(|slot| place.free_slot(slot));
         token.finish(now);
         let kind = if slot.is_some() { FaultKind::SwapIn } else { FaultKind::FirstTouch };
@@ -165,7 +168,7 @@ impl Engine {
             place.drop_copy(frame);
         }
         if !was.has(Pte::READ) {
-            self.frames().referenced(frame, quiet);
+            self.frames().referenced(frame, &mut LiveBits::new(self, false), quiet);
         }
         token.finish(now);
         Step::Served(Fault { dirtied: access == Access::Write && !was.has(Pte::M), ..touch.fault(kind, frame) })

@@ -5,6 +5,7 @@
 //! The caller holds the region's gate, so pages on which no block lies stay as they are meanwhile, but for those retained:
 //! somebody may take their frames.
 
+use super::bits::LiveBits;
 use super::place::Place;
 use crate::engine::Engine;
 use crate::index::PageNumber;
@@ -104,7 +105,8 @@ impl Place {
                 return done;
             }
             // Before the entry says so: a page that can leave must be where victims are found.
-            frames.enter_run(first, count, pages.address, &quiet);
+            let mut bits = LiveBits::new(self.engine, false);
+            frames.enter_run(first, count, pages.address, &mut bits, &quiet);
             for (i, page) in (0..count).zip(pages.first.run(pages.n)) {
                 let frame = first.plus(i);
                 let shown = self.entry(page).change(Pte::VOID, Pte::new(state, frame.get(), OPEN | Pte::ZERO));

@@ -99,7 +99,7 @@ impl Engine {
         let bits = LiveBits::new(self, spare_young);
         let cursor = self.saved_cursor();
         self.frames().claim_first(cursor.load(Relaxed), quiet, |frame| {
-            let saved = self.frames().frame(frame).copy().is_some() && bits.is_evictable(frame.get());
+            let saved = self.frames().frame(frame).copy().is_some() && bits.is_evictable(frame);
             let victim = saved.then(|| self.claim(frame, |pte| can_leave(pte) && !pte.has(Pte::M)))??;
             go_on(cursor, &victim);
             Some(victim)

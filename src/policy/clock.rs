@@ -3,12 +3,13 @@
 #![forbid(unsafe_code)]
 
 use super::fifo::first_evictable;
-use super::{Bits, Policy, Ring};
+use super::{Bits, Lists, Policy, QUEUE};
+use crate::index::FrameIndex;
 
 /// Clock (second chance).
 pub static CLOCK: Clock = Clock;
 
-/// The hand is the ring's head. A page comes in behind the hand, with R set by the access that
+/// The hand is the head of the queue. A page comes in behind the hand, with R set by the access that
 /// loaded it.
 pub struct Clock;
 
@@ -25,16 +26,16 @@ impl Policy for Clock {
         true
     }
 
-    fn victim(&self, ring: &mut Ring<'_>, bits: &mut dyn Bits) -> Option<u32> {
+    fn victim(&self, lists: &mut Lists<'_>, bits: &mut dyn Bits) -> Option<FrameIndex> {
         // The first round resets every R at most, so the second finds a victim, unless other threads
         // set R again meanwhile.
-        for _ in 0..ring.len().saturating_mul(2) {
-            let frame = ring.head()?;
+        for _ in 0..lists.len(QUEUE).saturating_mul(2) {
+            let frame = lists.first_frame(QUEUE)?;
             if bits.is_evictable(frame) && !bits.take_referenced(frame) {
                 return Some(frame);
             }
-            ring.rotate();
+            lists.rotate(QUEUE);
         }
-        first_evictable(ring, bits)
+        first_evictable(lists, QUEUE, bits)
     }
 }

@@ -1,12 +1,13 @@
 //! First in, first out: the page that was loaded first leaves first, used or not.
 #![forbid(unsafe_code)]
 
-use super::{Bits, Policy, Ring};
+use super::{Bits, List, Lists, Policy, QUEUE};
+use crate::index::FrameIndex;
 
 /// First in, first out.
 pub static FIFO: Fifo = Fifo;
 
-/// The ring is the queue: loads go to the tail, victims come from the head.
+/// Loads go to the tail of the queue, victims come from its head.
 pub struct Fifo;
 
 impl Policy for Fifo {
@@ -22,20 +23,20 @@ impl Policy for Fifo {
         false
     }
 
-    fn victim(&self, ring: &mut Ring<'_>, bits: &mut dyn Bits) -> Option<u32> {
-        first_evictable(ring, bits)
+    fn victim(&self, lists: &mut Lists<'_>, bits: &mut dyn Bits) -> Option<FrameIndex> {
+        first_evictable(lists, QUEUE, bits)
     }
 }
 
-/// The first frame from the head on that may leave; those passed over go to the tail, so that a
+/// The first frame of a list, from the head on, that may leave; those passed over go to the tail, so that a
 /// crowd of pinned pages is not walked again at each fault. One pass at most.
-pub(super) fn first_evictable(ring: &mut Ring<'_>, bits: &mut dyn Bits) -> Option<u32> {
-    for _ in 0..ring.len() {
-        let frame = ring.head()?;
+pub(super) fn first_evictable(lists: &mut Lists<'_>, list: List, bits: &mut dyn Bits) -> Option<FrameIndex> {
+    for _ in 0..lists.len(list) {
+        let frame = lists.first_frame(list)?;
         if bits.is_evictable(frame) {
             return Some(frame);
         }
-        ring.rotate();
+        lists.rotate(list);
     }
     None
 }

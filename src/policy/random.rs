@@ -3,7 +3,8 @@
 #![forbid(unsafe_code)]
 
 use super::fifo::first_evictable;
-use super::{Bits, Policy, Ring};
+use super::{Bits, Lists, Policy, QUEUE};
+use crate::index::FrameIndex;
 
 /// Random replacement.
 pub static RANDOM: Random = Random;
@@ -11,7 +12,7 @@ pub static RANDOM: Random = Random;
 /// Draws that miss (a frame not in use, or one that may not leave) are repeated this often.
 const DRAWS: u32 = 32;
 
-/// The numbers come from the ring's own generator, so a run can be repeated exactly.
+/// The numbers come from the lists' own generator, so a run can be repeated exactly.
 pub struct Random;
 
 impl Policy for Random {
@@ -27,14 +28,14 @@ impl Policy for Random {
         false
     }
 
-    fn victim(&self, ring: &mut Ring<'_>, bits: &mut dyn Bits) -> Option<u32> {
+    fn victim(&self, lists: &mut Lists<'_>, bits: &mut dyn Bits) -> Option<FrameIndex> {
         for _ in 0..DRAWS {
-            if let Some(frame) = ring.draw() {
+            if let Some(frame) = lists.draw() {
                 if bits.is_evictable(frame) {
                     return Some(frame);
                 }
             }
         }
-        first_evictable(ring, bits)
+        first_evictable(lists, QUEUE, bits)
     }
 }

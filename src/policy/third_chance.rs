@@ -10,12 +10,13 @@
 #![forbid(unsafe_code)]
 
 use super::fifo::first_evictable;
-use super::{Bits, Policy, Ring};
+use super::{Bits, Lists, Policy, QUEUE};
+use crate::index::FrameIndex;
 
 /// Third chance.
 pub static THIRD_CHANCE: ThirdChance = ThirdChance;
 
-/// Clock whose ring marks are 1 for a dirty page that has had its extra round, else 0.
+/// Clock whose marks are 1 for a dirty page that has had its extra round, else 0.
 pub struct ThirdChance;
 
 impl Policy for ThirdChance {
@@ -31,22 +32,22 @@ impl Policy for ThirdChance {
         true
     }
 
-    fn victim(&self, ring: &mut Ring<'_>, bits: &mut dyn Bits) -> Option<u32> {
+    fn victim(&self, lists: &mut Lists<'_>, bits: &mut dyn Bits) -> Option<FrameIndex> {
         // One round for R, one for the marks, and the third finds a victim, unless other threads set
         // R again meanwhile.
-        for _ in 0..ring.len().saturating_mul(3) {
-            let frame = ring.head()?;
+        for _ in 0..lists.len(QUEUE).saturating_mul(3) {
+            let frame = lists.first_frame(QUEUE)?;
             if bits.is_evictable(frame) {
                 if bits.take_referenced(frame) {
-                    ring.set_mark(frame, 0);
-                } else if bits.is_dirty(frame) && ring.mark(frame) == 0 {
-                    ring.set_mark(frame, 1);
+                    lists.set_mark(frame, 0);
+                } else if bits.is_dirty(frame) && lists.mark(frame) == 0 {
+                    lists.set_mark(frame, 1);
                 } else {
                     return Some(frame);
                 }
             }
-            ring.rotate();
+            lists.rotate(QUEUE);
         }
-        first_evictable(ring, bits)
+        first_evictable(lists, QUEUE, bits)
     }
 }
