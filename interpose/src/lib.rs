@@ -8,15 +8,34 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod births;
-pub mod guard;
-pub mod malloc;
+// The engine, the records of threads, the kernel's own forms, the real functions of the C library.
 pub mod shared;
-pub mod signals;
-pub mod start;
-pub mod statistics;
+
+// What a system call points to, how its buffers are pinned, and how it is made.
 pub mod syscalls;
+
+// What is told about the process when it ends.
+pub mod statistics;
+
+// SIGSEGV is ours without the program noticing.
+pub mod signals;
+
+// How the system calls of a thread come to be trapped.
+pub mod guard;
+
+// How threads and processes come into being, and what they leave.
+pub mod births;
+
+// What happens in a trap, and how the guard is switched on.
 pub mod trap;
+
+// How the engine is made.
+pub mod start;
+
+// The malloc family.
+pub mod malloc;
+
+// The other functions that take the place of the C library's.
 pub mod wrappers;
 
 // The libc crate links the C library only for those who use it without std, and another member of the

@@ -152,3 +152,46 @@ pub fn put_back(state: &ThreadState, saved: &super::Saved) {
     state.alternate.set(saved.alternate);
     set_ours(state, saved.blocked);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEGV: u64 = 1 << (libc::SIGSEGV - 1);
+    const SYS: u64 = 1 << (libc::SIGSYS - 1);
+    const TERM: u64 = 1 << (libc::SIGTERM - 1);
+
+    #[test]
+    fn the_kernel_never_blocks_ours() {
+        assert_eq!(for_kernel(SignalSet::ALL).0 & OURS, 0);
+        assert_eq!(for_kernel(SignalSet(SEGV | TERM)), SignalSet(TERM));
+    }
+
+    #[test]
+    fn ours_follow_the_rules_of_sigprocmask() {
+        let set = SignalSet(SEGV | TERM);
+        assert_eq!(ours_after(libc::SIG_BLOCK, SYS, set), SEGV | SYS);
+        assert_eq!(ours_after(libc::SIG_UNBLOCK, SEGV | SYS, set), SYS);
+        assert_eq!(ours_after(libc::SIG_SETMASK, SYS, set), SEGV);
+    }
+
+    #[test]
+    fn one_signal_of_each_is_kept_until_it_is_taken() {
+        let state = ThreadState::default();
+        let first = kernel::info(libc::SIGSEGV, libc::SI_QUEUE, 1);
+        keep(&state, &first);
+        keep(&state, &kernel::info(libc::SIGSEGV, libc::SI_QUEUE, 2));
+        keep(&state, &kernel::info(libc::SIGSYS, libc::SI_QUEUE, 3));
+        assert_eq!(kept(&state), SignalSet(SEGV | SYS));
+        assert_eq!(take_kept(&state, SignalSet(TERM)), None);
+        assert_eq!(take_kept(&state, SignalSet(SEGV)), Some(first));
+        forget(&state, libc::SIGSYS);
+        assert_eq!(kept(&state), SignalSet::EMPTY);
+    }
+
+    #[test]
+    fn a_temporary_mask_counts_for_the_call_that_has_it() {
+        assert_eq!(Temporary::default().get(), None);
+        assert_eq!(Temporary::new(SignalSet(TERM)).get(), Some(SignalSet(TERM)));
+    }
+}

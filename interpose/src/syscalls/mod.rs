@@ -18,3 +18,6 @@ pub mod requests;
 pub mod shapes;
 pub mod table;
 pub mod transfers;
+
+#[cfg(test)]
+mod walk_tests;

@@ -64,7 +64,7 @@ impl Arguments {
     ///
     /// # Safety
     /// A list that ends with a null pointer.
-    unsafe fn len(self) -> usize {
+    unsafe fn entries(self) -> usize {
         let mut len = 0;
         // SAFETY: the caller's promise.
         while !unsafe { self.get(len) }.is_null() {
@@ -77,7 +77,7 @@ impl Arguments {
 /// Bytes of stack for a vector of the list.
 unsafe extern "C" fn room(registers: Texts, stack: Texts) -> usize {
     // SAFETY: the arguments of the program's call.
-    let len = unsafe { Arguments { registers, stack }.len() };
+    let len = unsafe { Arguments { registers, stack }.entries() };
     ((len + 1) * size_of::<Text>()).next_multiple_of(16)
 }
 
@@ -86,7 +86,7 @@ unsafe extern "C" fn execute(path: Text, registers: Texts, stack: Texts, vector:
     let list = Arguments { registers, stack };
     // SAFETY: the arguments of the program's call, and room for the vector.
     unsafe {
-        let len = list.len();
+        let len = list.entries();
         (0..=len).for_each(|i| vector.add(i).write(list.get(i)));
         match kind {
             0 => execv(path, vector),

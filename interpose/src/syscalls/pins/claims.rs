@@ -42,7 +42,7 @@ impl<'a> Claims<'a> {
             return 0;
         }
         let pinned = self.engine.pin(address, len, access, true);
-        if pinned == 0 || self.pins.add((address, pinned)) {
+        if pinned == 0 || self.pins.remember((address, pinned)) {
             self.total += pinned;
             return pinned;
         }

@@ -35,7 +35,7 @@ impl Pins {
     }
 
     /// Remembers a range; false if there is no room.
-    pub fn add(&mut self, range: Range) -> bool {
+    pub fn remember(&mut self, range: Range) -> bool {
         // Neighbours are one range: texts and vectors are claimed bit by bit.
         if let Some(place) = self.first.get_mut(self.count) {
             *place = range;
@@ -67,14 +67,14 @@ impl Pins {
                 }
             }
             for i in 0..self.count.saturating_sub(FEW) {
-                // SAFETY: written by `add`.
+                // SAFETY: written by `remember`.
                 let (address, len) = unsafe { *(self.more as *const Range).add(i) };
                 engine.unpin(address, len);
             }
         }
         self.count = 0;
         if self.more != 0 {
-            // SAFETY: ours, made by `add`.
+            // SAFETY: ours, made by `remember`.
             let _ = unsafe { memory::unmap(self.more, MORE) };
             self.more = 0;
         }

@@ -194,3 +194,39 @@ impl Slots {
         self.0.iter_mut().find(|slot| slot.key == 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(keys: [usize; 3]) -> Slots {
+        let mut slots = Slots([const { Slot::FREE }; SLOTS]);
+        slots.0.iter_mut().zip(keys).for_each(|(slot, key)| slot.key = key);
+        slots
+    }
+
+    #[test]
+    fn a_trap_further_up_the_stack_ends_what_a_jump_left() {
+        let mut slots = slots([0x1_0000, 0x1_1000, 1]);
+        // The first lies below the stack pointer, the second above it, and the third only kept pins.
+        slots.reap(0x1_0000 + FRAME);
+        assert_eq!(slots.in_use(), 0b010);
+        // What is further away belongs to another stack.
+        slots.reap(0x1_1000 + REACH + 2 * FRAME);
+        assert_eq!(slots.in_use(), 0b010);
+    }
+
+    #[test]
+    fn a_parent_that_wakes_ends_its_childs_calls() {
+        let mut slots = slots([0x1000, 0, 0x3000]);
+        let before = slots.in_use();
+        if let Some(slot) = slots.free() {
+            slot.key = 0x2000;
+        }
+        assert_eq!((before, slots.in_use()), (0b101, 0b111));
+        slots.end_all_but(before);
+        assert_eq!(slots.in_use(), 0b101);
+        slots.forget();
+        assert_eq!(slots.in_use(), 0);
+    }
+}

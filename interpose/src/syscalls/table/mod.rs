@@ -178,3 +178,6 @@ pub fn find(number: c_long) -> &'static Call {
     let index = usize::try_from(number).ok().and_then(|number| INDEX.get(number).copied()).unwrap_or(0);
     (index as usize).checked_sub(1).and_then(|index| CALLS.get(index)).unwrap_or(&UNKNOWN)
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ struct Arguments<'a> {
 }
 
 impl Arguments<'_> {
-    fn add(&mut self, arg: u8, address: usize, len: usize, access: Access) {
+    fn note(&mut self, arg: u8, address: usize, len: usize, access: Access) {
         if len == 0 || !self.engine.is_ours(address) {
             return;
         }
@@ -43,12 +43,12 @@ impl Arguments<'_> {
 
 impl Memory for Arguments<'_> {
     fn claim(&mut self, arg: u8, address: usize, len: usize, access: Access) {
-        self.add(arg, address, len, access);
+        self.note(arg, address, len, access);
     }
 
     fn claim_text(&mut self, arg: u8, address: usize) {
         if self.engine.is_ours(address) {
-            self.add(arg, address, text_len(self.engine, address), Access::Read);
+            self.note(arg, address, text_len(self.engine, address), Access::Read);
         }
     }
 

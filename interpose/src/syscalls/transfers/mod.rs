@@ -111,7 +111,7 @@ fn next_piece(engine: &'static Engine, slot: &mut Slot, transfer: Transfer) -> R
         if pinned == 0 {
             return Err(EFAULT);
         }
-        if !slot.pins.add((at, pinned)) {
+        if !slot.pins.remember((at, pinned)) {
             engine.unpin(at, pinned);
             return Err(EFAULT);
         }
