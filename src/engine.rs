@@ -15,8 +15,8 @@ use crate::frames::{Arena, FramePool, Layout};
 use crate::index::RegionNumber;
 use crate::mapper::Mapper;
 use crate::region::{Region, Span};
-use crate::sync::{self, Guard, Lock};
 use crate::swap::{NoSwap, Swap};
+use crate::sync::{self, Guard, Lock};
 use crate::sys::memory::{self, Protection};
 use crate::sys::Errno;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -157,7 +157,8 @@ impl Engine {
     pub fn new(config: &Config<'_>, hooks: Hooks) -> Result<Engine, StartError> {
         let page_shift = config.page.trailing_zeros();
         let least = (MIN_FRAMES / 2) as u32;
-        let layout = Layout::new(config.arena, config.swap, config.shared, page_shift, config.policy, least).ok_or(StartError::Crowded)?;
+        let layout =
+            Layout::new(config.arena, config.swap, config.shared, page_shift, config.policy, least).ok_or(StartError::Crowded)?;
         let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
         let span = Span::new(heap, page_shift).ok_or(StartError::HeapTooLarge)?;
         Engine::build(config, hooks, Seams::LIVE, layout, span, Regime::Eager)
@@ -182,7 +183,14 @@ impl Engine {
         engine
     }
 
-    fn build(config: &Config<'_>, hooks: Hooks, seams: Seams, layout: Layout, span: Span, regime: Regime) -> Result<Engine, StartError> {
+    fn build(
+        config: &Config<'_>,
+        hooks: Hooks,
+        seams: Seams,
+        layout: Layout,
+        span: Span,
+        regime: Regime,
+    ) -> Result<Engine, StartError> {
         sync::prepare();
         let exact = regime == Regime::Exact;
         let (arena, tables, slot_words) = Arena::new(layout).map_err(StartError::Memory)?;
@@ -339,6 +347,16 @@ impl Engine {
     /// The list of regions without owner and blocks, held.
     pub(crate) fn free_regions(&self) -> Guard<'_, FreeRegions> {
         self.regions.free.hold()
+    }
+
+    /// A thread begins.
+    pub fn count_thread(&self) {
+        self.regions.threads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A thread ends.
+    pub fn discount_thread(&self) {
+        self.regions.threads.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// So many threads run now.

@@ -114,7 +114,11 @@ impl Engine {
         copied
     }
 
-    fn copy_all(&'static self, frames: &mut Frozen<'static>, slots: &mut FrozenSlots<'static>) -> Result<(Medium, Option<Medium>)> {
+    fn copy_all(
+        &'static self,
+        frames: &mut Frozen<'static>,
+        slots: &mut FrozenSlots<'static>,
+    ) -> Result<(Medium, Option<Medium>)> {
         let arena = self.frames().arena();
         let memory = Medium::for_memory(c"vmalloc-arena", arena.layout().len() as u64)?;
         let copied = arena.copy_to(memory, frames.runs()).and_then(|()| slots.copy_for_child());

@@ -96,7 +96,9 @@ impl Engine {
                 token.finish(pte.with(Pte::ZERO));
                 continue;
             }
-            Heap::each_dead_run(place, page.get(), |first, n| arena.clear_part(pte.frame(), first as usize * 16, n as usize * 16));
+            Heap::each_dead_run(place, page.get(), |first, n| {
+                arena.clear_part(pte.frame(), first as usize * 16, n as usize * 16)
+            });
             token.give_back();
         }
     }

@@ -12,9 +12,9 @@ use std::collections::HashMap;
 use oracle::course::{self, Reference};
 use oracle::{number, read, rows, Traces};
 use simulator::{Sight, Simulator};
-use vmcore::policy::{by_name, Policy, S3Fifo, SegFifo};
 use vmcore::events::stats::{Counters, Eviction, FaultKind};
 use vmcore::page::Access;
+use vmcore::policy::{by_name, Policy, S3Fifo, SegFifo};
 
 static S3FIFO_1: S3Fifo = S3Fifo::WATCHING;
 static SEGFIFO_25: SegFifo = SegFifo::new("segfifo25", "segmented FIFO that watches a quarter", 25);

@@ -153,10 +153,7 @@ impl Touched for Pane {
 impl Window {
     /// Opens a window. Its memory is the caller's, and allows nothing yet. What the outlook
     /// refers to lives until [`Window::close`].
-    pub fn open(
-        plan: &Plan<'_>,
-        outlook: impl FnOnce() -> vmcore::sys::Result<Outlook>,
-    ) -> Result<Window, Problem> {
+    pub fn open(plan: &Plan<'_>, outlook: impl FnOnce() -> vmcore::sys::Result<Outlook>) -> Result<Window, Problem> {
         let page = plan.engine_page as u64;
         let config = Config {
             arena: 0,

@@ -116,7 +116,8 @@ impl Decisions {
             trace: None,
         };
         let hooks = Hooks { arm: || {}, who: || Who { thread: 0, counters: None } };
-        let engine = Engine::exact(&config, hooks, Seams::LIVE, memory_pages, Decisions::MOST_PROCESSES).map_err(NoStart::Engine)?;
+        let engine =
+            Engine::exact(&config, hooks, Seams::LIVE, memory_pages, Decisions::MOST_PROCESSES).map_err(NoStart::Engine)?;
         let blocks = Blocks { words: vec![0; words_for(disk_blocks)], state: BitmapState::new(disk_blocks) };
         Ok(Decisions {
             engine: Box::leak(Box::new(engine)),

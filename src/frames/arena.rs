@@ -81,7 +81,14 @@ impl Arena {
     ///
     /// # Safety
     /// Nobody but the caller decides what lies in the range `at .. at + len`.
-    pub unsafe fn map_frames(&self, at: usize, len: usize, protection: Protection, frame: FrameIndex, populate: bool) -> Result<()> {
+    pub unsafe fn map_frames(
+        &self,
+        at: usize,
+        len: usize,
+        protection: Protection,
+        frame: FrameIndex,
+        populate: bool,
+    ) -> Result<()> {
         let offset = self.layout.offset(frame);
         // Relaxed: stored before the process has a second thread.
         let handle = self.handle.load(Ordering::Relaxed);

@@ -103,8 +103,12 @@ mod tests {
     use crate::policy::POLICIES;
 
     /// Arena, swap, shared region, log2 of the page.
-    const SIZES: [(u64, u64, u64, u32); 4] =
-        [(8 << 20, 16 << 20, 16 << 10, 12), (1 << 20, 0, 0, 12), (256 << 10, 64 << 20, 4096, 12), (8 << 30, 16 << 30, 1 << 20, 16)];
+    const SIZES: [(u64, u64, u64, u32); 4] = [
+        (8 << 20, 16 << 20, 16 << 10, 12),
+        (1 << 20, 0, 0, 12),
+        (256 << 10, 64 << 20, 4096, 12),
+        (8 << 30, 16 << 30, 1 << 20, 16),
+    ];
 
     #[test]
     fn parts_fill_the_arena_and_tables_have_room() {

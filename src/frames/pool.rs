@@ -229,7 +229,13 @@ impl FramePool {
         None
     }
 
-    fn claim<T>(&self, order: &mut Order, frame: FrameIndex, how: Departure, claim: impl FnOnce(FrameIndex) -> Option<T>) -> Option<T> {
+    fn claim<T>(
+        &self,
+        order: &mut Order,
+        frame: FrameIndex,
+        how: Departure,
+        claim: impl FnOnce(FrameIndex) -> Option<T>,
+    ) -> Option<T> {
         let claimed = claim(frame)?;
         self.remove(order, frame, how);
         Some(claimed)

@@ -46,7 +46,12 @@ impl Pages {
     /// Each page by itself.
     pub fn each(&self) -> impl Iterator<Item = Pages> + use<> {
         let all = *self;
-        (0..all.n).map(move |i| Pages { address: all.address + ((i as usize) << all.page_shift), first: all.first + i, n: 1, ..all })
+        (0..all.n).map(move |i| Pages {
+            address: all.address + ((i as usize) << all.page_shift),
+            first: all.first + i,
+            n: 1,
+            ..all
+        })
     }
 }
 

@@ -62,16 +62,17 @@ impl<'t> Soft<'t> {
     pub fn mappings(&self) -> u64 {
         let words = self.table.iter().map(|word| word.load(Ordering::Relaxed));
         let mut before = None;
-        words.filter(|word| {
-            let joined = match before {
-                Some(0) => *word == 0,
-                Some(last) => *word == last + (1 << 3),
-                None => false,
-            };
-            before = Some(*word);
-            !joined
-        })
-        .count() as u64
+        words
+            .filter(|word| {
+                let joined = match before {
+                    Some(0) => *word == 0,
+                    Some(last) => *word == last + (1 << 3),
+                    None => false,
+                };
+                before = Some(*word);
+                !joined
+            })
+            .count() as u64
     }
 
     fn set(&self, pages: &Pages, word: impl Fn(u64, u64) -> Option<u64>) -> Result<()> {

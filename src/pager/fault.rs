@@ -93,9 +93,15 @@ impl Engine {
                         _ => Step::Again,
                     }
                 }
-                Plan::FirstTouch | Plan::SwapIn => entry.begin(pte, State::Filling).map_or(Step::Again, |token| self.fill(touch, token)),
-                Plan::Reference => entry.begin(pte, State::Filling).map_or(Step::Again, |token| self.open(touch, token, FaultKind::Reference)),
-                Plan::FirstWrite => entry.begin(pte, State::Filling).map_or(Step::Again, |token| self.open(touch, token, FaultKind::FirstWrite)),
+                Plan::FirstTouch | Plan::SwapIn => {
+                    entry.begin(pte, State::Filling).map_or(Step::Again, |token| self.fill(touch, token))
+                }
+                Plan::Reference => {
+                    entry.begin(pte, State::Filling).map_or(Step::Again, |token| self.open(touch, token, FaultKind::Reference))
+                }
+                Plan::FirstWrite => {
+                    entry.begin(pte, State::Filling).map_or(Step::Again, |token| self.open(touch, token, FaultKind::FirstWrite))
+                }
             };
             match step {
                 Step::Served(fault) => {

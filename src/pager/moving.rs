@@ -26,7 +26,10 @@ impl Engine {
             // All old pages stay in transit until their view is closed, with one call.
             token.leave_open();
             to.vacate(to_page + i).leave_open();
-            let run = 1 + (1..n - i).take_while(|next| self.joins(from, from_page + i + *next, first, *next, to, to_page + i + *next)).count() as u64;
+            let run = 1
+                + (1..n - i)
+                    .take_while(|next| self.joins(from, from_page + i + *next, first, *next, to, to_page + i + *next))
+                    .count() as u64;
             self.move_run(to, to_page + i, run, first, &quiet);
             i += run;
         }

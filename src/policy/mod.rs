@@ -119,17 +119,8 @@ impl core::fmt::Debug for dyn Policy {
 }
 
 /// Every policy there is, in the order in which documents and comparisons list them.
-pub static POLICIES: [&dyn Policy; 9] = [
-    &fifo::FIFO,
-    &clock::CLOCK,
-    &third_chance::THIRD_CHANCE,
-    &random::RANDOM,
-    &SEGFIFO,
-    &LRU,
-    &S3FIFO,
-    &CAR,
-    &CLOCK_PRO,
-];
+pub static POLICIES: [&dyn Policy; 9] =
+    [&fifo::FIFO, &clock::CLOCK, &third_chance::THIRD_CHANCE, &random::RANDOM, &SEGFIFO, &LRU, &S3FIFO, &CAR, &CLOCK_PRO];
 
 /// The policy of that name.
 pub fn by_name(name: &[u8]) -> Option<&'static dyn Policy> {

@@ -256,7 +256,11 @@ impl Swap {
         match self.file.another(bytes) {
             Ok(fd) => Ok(Medium::File(fd)),
             Err(error) if is_forbidden(error) => {
-                say(format_args!("no swap file may be made in {} (error {}): a child's swap is memory", self.file.name(), error.0));
+                say(format_args!(
+                    "no swap file may be made in {} (error {}): a child's swap is memory",
+                    self.file.name(),
+                    error.0
+                ));
                 Medium::nameless(u64::from(self.len) << self.page_shift)
             }
             Err(error) => Err(error),

@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use vmcore::bitmap::{words_for, Bitmap, BitmapState};
 use vmcore::events::stats::{Counters, Eviction, FaultKind};
 use vmcore::index::FrameIndex;
-use vmcore::policy::{Arrival, Bits, Departure, Ghost, Lists, ListsState, Node, PageId, Policy};
 use vmcore::page::Access;
+use vmcore::policy::{Arrival, Bits, Departure, Ghost, Lists, ListsState, Node, PageId, Policy};
 
 /// What the pager sees of the use of a page after the access that loaded it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,11 +6,11 @@
 
 use core::fmt;
 use external_pager::protocol::{Answer, Request, ARENA_BASE, ARENA_SIZE};
-use vmcore::sync::{Guard, Lock};
+use vmcore::page::Access;
 use vmcore::report::say;
+use vmcore::sync::{Guard, Lock};
 use vmcore::sys::thread::{self, Quiet, SignalSet};
 use vmcore::sys::Errno;
-use vmcore::page::Access;
 
 use super::connection::{Connection, PATIENCE};
 use super::tlb::Tlb;

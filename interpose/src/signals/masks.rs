@@ -3,10 +3,10 @@
 //! The program's mask is the kernel's together with the bits of [`OURS`] in its thread's state. A
 //! signal of ours that is *sent* to a thread that blocks it is kept until it is unblocked.
 
-use super::frame::Context;
-use super::kernel::{self, Info};
-use super::{ThreadState, OURS};
-use crate::thread;
+use super::ThreadState;
+use crate::shared::kernel::{self, for_kernel, Info, OURS};
+use crate::shared::thread;
+use crate::shared::ucontext::Ucontext;
 use core::cell::Cell;
 use core::ffi::c_int;
 use vmcore::sys::thread::SignalSet;
@@ -37,11 +37,6 @@ impl Temporary {
     }
 }
 
-/// What the kernel may block of what the program blocks.
-pub const fn for_kernel(set: SignalSet) -> SignalSet {
-    SignalSet(set.0 & !OURS)
-}
-
 /// The bits of ours that the program blocks after it asked for `set`.
 pub const fn ours_after(how: c_int, before: u64, set: SignalSet) -> u64 {
     let set = set.0 & OURS;
@@ -64,7 +59,7 @@ pub fn change(how: c_int, set: Option<SignalSet>) -> Result<SignalSet> {
     let Some(thread) = thread::current() else {
         return kernel::change_mask(how, given);
     };
-    let state = &thread.signals;
+    let state = thread.signals();
     let before = state.blocked.get();
     // First, since a signal that is let in must find it done.
     if let Some(set) = set {
@@ -142,11 +137,61 @@ pub fn forget(state: &ThreadState, signal: c_int) {
 }
 
 /// What the program blocked when the signal with this context came.
-pub fn interrupted(state: &ThreadState, context: &Context) -> SignalSet {
+pub fn interrupted(state: &ThreadState, context: &Ucontext) -> SignalSet {
     match state.temporary.get().get() {
         // The context holds the mask that will be in force after the call; the signal came under
         // the mask that was in force during the call.
         Some(mask) if context.interrupted_call() => mask,
         _ => SignalSet(context.mask.0 | state.blocked.get()),
+    }
+}
+
+/// The state of signals is again as it was before the thread slept in vfork: what the child changed is undone.
+pub fn put_back(state: &ThreadState, saved: &super::Saved) {
+    state.temporary.set(saved.temporary);
+    state.alternate.set(saved.alternate);
+    set_ours(state, saved.blocked);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEGV: u64 = 1 << (libc::SIGSEGV - 1);
+    const SYS: u64 = 1 << (libc::SIGSYS - 1);
+    const TERM: u64 = 1 << (libc::SIGTERM - 1);
+
+    #[test]
+    fn the_kernel_never_blocks_ours() {
+        assert_eq!(for_kernel(SignalSet::ALL).0 & OURS, 0);
+        assert_eq!(for_kernel(SignalSet(SEGV | TERM)), SignalSet(TERM));
+    }
+
+    #[test]
+    fn ours_follow_the_rules_of_sigprocmask() {
+        let set = SignalSet(SEGV | TERM);
+        assert_eq!(ours_after(libc::SIG_BLOCK, SYS, set), SEGV | SYS);
+        assert_eq!(ours_after(libc::SIG_UNBLOCK, SEGV | SYS, set), SYS);
+        assert_eq!(ours_after(libc::SIG_SETMASK, SYS, set), SEGV);
+    }
+
+    #[test]
+    fn one_signal_of_each_is_kept_until_it_is_taken() {
+        let state = ThreadState::default();
+        let first = kernel::info(libc::SIGSEGV, libc::SI_QUEUE, 1);
+        keep(&state, &first);
+        keep(&state, &kernel::info(libc::SIGSEGV, libc::SI_QUEUE, 2));
+        keep(&state, &kernel::info(libc::SIGSYS, libc::SI_QUEUE, 3));
+        assert_eq!(kept(&state), SignalSet(SEGV | SYS));
+        assert_eq!(take_kept(&state, SignalSet(TERM)), None);
+        assert_eq!(take_kept(&state, SignalSet(SEGV)), Some(first));
+        forget(&state, libc::SIGSYS);
+        assert_eq!(kept(&state), SignalSet::EMPTY);
+    }
+
+    #[test]
+    fn a_temporary_mask_counts_for_the_call_that_has_it() {
+        assert_eq!(Temporary::default().get(), None);
+        assert_eq!(Temporary::new(SignalSet(TERM)).get(), Some(SignalSet(TERM)));
     }
 }
