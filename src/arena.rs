@@ -176,7 +176,10 @@ impl Arena {
         // fresh zeros, valid for all four, mapped for ever; only this call makes references to them.
         let tables = unsafe {
             Tables {
-                nodes: core::slice::from_raw_parts_mut((view + layout.nodes) as *mut Node, layout.frames as usize + layout.ghosts as usize),
+                nodes: core::slice::from_raw_parts_mut(
+                    (view + layout.nodes) as *mut Node,
+                    layout.frames as usize + layout.ghosts as usize,
+                ),
                 ghosts: core::slice::from_raw_parts_mut((view + layout.remembered) as *mut Ghost, layout.ghosts as usize),
                 free: core::slice::from_raw_parts_mut((view + layout.free) as *mut u64, bitmap::words_for(layout.frames)),
                 swap: core::slice::from_raw_parts_mut((view + layout.swap) as *mut u64, bitmap::words_for(layout.slots)),

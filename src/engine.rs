@@ -185,7 +185,8 @@ impl Engine {
     pub fn new(config: &Config<'_>, hooks: Hooks) -> Result<Engine, StartError> {
         let page_shift = config.page.trailing_zeros();
         let least = (MIN_FRAMES / 2) as u32;
-        let layout = Layout::new(config.arena, config.swap, config.shared, page_shift, config.policy, least).ok_or(StartError::Crowded)?;
+        let layout =
+            Layout::new(config.arena, config.swap, config.shared, page_shift, config.policy, least).ok_or(StartError::Crowded)?;
         let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
         let span = Span::new(heap, page_shift).ok_or(StartError::HeapTooLarge)?;
         Engine::build(config, hooks, layout, span, Regime::Eager)
@@ -223,8 +224,12 @@ impl Engine {
         swap.open().map_err(StartError::SwapDir)?;
         gate::prepare();
         let (arena, tables) = Arena::new(layout).map_err(StartError::Memory)?;
-        let mut pool =
-            Pool { tables, free: BitmapState::new(layout.frames), slots: BitmapState::new(0), lists: ListsState::new(layout.first_shared - layout.first_pool, 1) };
+        let mut pool = Pool {
+            tables,
+            free: BitmapState::new(layout.frames),
+            slots: BitmapState::new(0),
+            lists: ListsState::new(layout.first_shared - layout.first_pool, 1),
+        };
         let taken = pool.frames().take_at(0, layout.first_pool)
             && pool.frames().take_at(layout.first_shared, layout.frames - layout.first_shared);
         debug_assert!(taken, "the layout's own frames are free at the start");

@@ -8,10 +8,10 @@
 
 use crate::arena::Owner;
 use crate::engine::{Engine, Pool, Who};
+use crate::index::FrameIndex;
 use crate::live_bits::{can_leave, LiveBits};
 use crate::lock::Guard;
 use crate::page_table::Page;
-use crate::index::FrameIndex;
 use crate::policy::{Arrival, Bits, Departure, PageId};
 use crate::pte::{Pte, State};
 use crate::region::Place;

@@ -16,18 +16,12 @@ use crate::index::FrameIndex;
 
 /// Segmented FIFO that watches a quarter of the frames: of the tested shares, the one with the fewest
 /// misses that costs no more than half a fault for each of them (`docs/POLICIES.md` has the counts).
-pub static SEGFIFO: SegFifo = SegFifo::new(
-    "segfifo",
-    "segmented FIFO: a used page of the older half goes back to the younger half",
-    25,
-);
+pub static SEGFIFO: SegFifo =
+    SegFifo::new("segfifo", "segmented FIFO: a used page of the older half goes back to the younger half", 25);
 
 /// LRU, nearly: the order in which pages were used is known for three quarters of them.
-pub static LRU: SegFifo = SegFifo::new(
-    "lru",
-    "least recently used, approximately: segmented FIFO that watches three quarters of the pages",
-    75,
-);
+pub static LRU: SegFifo =
+    SegFifo::new("lru", "least recently used, approximately: segmented FIFO that watches three quarters of the pages", 75);
 
 const PRIMARY: List = List(0);
 const SECONDARY: List = List(1);
