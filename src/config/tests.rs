@@ -120,7 +120,10 @@ fn refusals_name_variable_value_and_what_would_be_right() {
         (&["VMALLOC_HEAP=area"], "VMALLOC_HEAP=area: not a size; write a number of bytes, with K, M, G or T, such as 8M"),
         (&["VMALLOC_PAGE=5000"], "VMALLOC_PAGE=5000: not a page size; a power of two from 4K to 1M"),
         (&["VMALLOC_PAGE=2K"], "VMALLOC_PAGE=2K: not a page size; a power of two from 4K to 1M"),
-        (&["VMALLOC_POLICY=lru"], "VMALLOC_POLICY=lru: no such policy; there are fifo, clock, third-chance, random"),
+        (
+            &["VMALLOC_POLICY=mru"],
+            "VMALLOC_POLICY=mru: no such policy; there are fifo, clock, third-chance, random, segfifo, lru, s3fifo, s3fifo-1e, car, clockpro",
+        ),
         (&["VMALLOC_STATS="], "VMALLOC_STATS=: empty; unset it, or set it to a file"),
         (&["VMALLOC_SWAP_DIR="], "VMALLOC_SWAP_DIR=: empty; unset it, or set it to a directory"),
         (&["VMALLOC_ARNEA=8M"], "VMALLOC_ARNEA=8M: no such variable; did you mean VMALLOC_ARENA?"),

@@ -17,7 +17,6 @@
 //! newcomer, set by its load, is reset at the next miss; in the paper R = 0 at load.
 #![forbid(unsafe_code)]
 
-use super::fifo::first_evictable;
 use super::{Arrival, At, Bits, Departure, List, Lists, PageId, Policy};
 use crate::index::{FrameIndex, Link};
 
@@ -121,6 +120,7 @@ impl Policy for ClockPro {
     fn victim(&self, lists: &mut Lists<'_>, bits: &mut dyn Bits) -> Option<FrameIndex> {
         // The first round makes pages hot, the second finds those that were made cold for them, and
         // R of these may be set for one round more.
+        let mut steps = lists.len(RING).saturating_mul(4);
         for _ in 0..lists.len(RING).saturating_mul(3) {
             pass_taken(lists, bits);
             let at = hand(lists, COLD_HAND)?;
@@ -132,7 +132,7 @@ impl Policy for ClockPro {
                 add(lists, HOT_PAGES, 1);
             }
             step(lists, COLD_HAND);
-            run_hot_hand(lists, bits);
+            run_hot_hand(lists, bits, &mut steps);
         }
         first_frame_evictable(lists, bits)
     }
@@ -144,7 +144,8 @@ fn pass_taken(lists: &mut Lists<'_>, bits: &mut dyn Bits) {
         lists.set_word(TOOK, 0);
         run_test_hand(lists);
         step(lists, COLD_HAND);
-        run_hot_hand(lists, bits);
+        // The first round resets every R, unless other threads set it again meanwhile.
+        run_hot_hand(lists, bits, &mut lists.len(RING).saturating_mul(2));
     }
 }
 
@@ -173,13 +174,10 @@ fn end_test(lists: &mut Lists<'_>) {
     step(lists, TEST_HAND);
 }
 
-/// Makes hot pages cold until no more are hot than may be.
-fn run_hot_hand(lists: &mut Lists<'_>, bits: &mut dyn Bits) {
-    // The first round resets every R, unless other threads set it again meanwhile.
-    for _ in 0..lists.len(RING).saturating_mul(2) {
-        if lists.word(HOT_PAGES) <= lists.word(HOT_LIMIT) {
-            return;
-        }
+/// Makes hot pages cold until no more are hot than may be, or `steps` are used up.
+fn run_hot_hand(lists: &mut Lists<'_>, bits: &mut dyn Bits, steps: &mut u32) {
+    while lists.word(HOT_PAGES) > lists.word(HOT_LIMIT) && *steps > 0 {
+        *steps -= 1;
         if lists.head(RING) == hand(lists, TEST_HAND) {
             end_test(lists);
         }

@@ -79,7 +79,7 @@ impl Lists<'_> {
             let number = link.get()?;
             let ghost = self.ghosts.get(number.0 as usize)?;
             if ghost.page == page.0 {
-                return Some(At::from_number(self.first_ghost().saturating_add(number.0)));
+                return Some(At::ghost(number.0));
             }
             link = ghost.chain;
         }
@@ -142,7 +142,7 @@ impl Lists<'_> {
             self.state.ghosts.fresh = self.state.ghosts.fresh.saturating_add(1);
         }
         self.ghosts.get_mut(bucket)?.bucket = Link::to(number);
-        Some(At::from_number(self.first_ghost().saturating_add(number.0)))
+        Some(At::ghost(number.0))
     }
 
     /// Takes a ghost out of its bucket.
@@ -179,6 +179,6 @@ impl Lists<'_> {
     }
 
     fn number_of(&self, at: At) -> Option<Number> {
-        at.number().checked_sub(self.first_ghost()).filter(|number| (*number as usize) < self.ghosts.len()).map(Number)
+        at.ghost_number().filter(|number| (*number as usize) < self.ghosts.len()).map(Number)
     }
 }

@@ -28,9 +28,12 @@ pub const WORDS: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct List(pub u8);
 
-/// A node: a frame's, if its number is below the number of frames, else a ghost's.
+/// A node: a frame's, or a ghost's if the highest bit is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At(u32);
+
+/// Marks the nodes of ghosts.
+const GHOST: u32 = 1 << 31;
 
 impl Index for At {
     fn from_number(number: u32) -> Self {
@@ -42,9 +45,22 @@ impl Index for At {
     }
 }
 
+impl At {
+    /// The node of the ghost with that number, counted from the first one.
+    pub(super) fn ghost(number: u32) -> At {
+        At(GHOST | number)
+    }
+
+    /// The number of a ghost.
+    pub(super) fn ghost_number(self) -> Option<u32> {
+        (self.0 & GHOST != 0).then_some(self.0 & !GHOST)
+    }
+}
+
 impl From<FrameIndex> for At {
     fn from(frame: FrameIndex) -> Self {
-        At(frame.get())
+        // There are not so many frames: the number is wrong, and so must the node be.
+        At(if frame.get() & GHOST == 0 { frame.get() } else { u32::MAX })
     }
 }
 
@@ -148,7 +164,7 @@ impl<'a> Lists<'a> {
 
     /// The frame of a node; none if it is a ghost's.
     pub fn frame(&self, at: At) -> Option<FrameIndex> {
-        (at.0 < self.first_ghost()).then_some(FrameIndex::new(at.0))
+        at.ghost_number().is_none().then_some(FrameIndex::new(at.0))
     }
 
     /// The list that a node is in.
@@ -264,7 +280,7 @@ impl<'a> Lists<'a> {
     /// uniform over the pages, and nearly all hit when nearly all frames are in use, which is when
     /// victims are sought.
     pub fn draw(&mut self) -> Option<FrameIndex> {
-        let drawn = self.next_random().checked_rem(u64::from(self.first_ghost()))?;
+        let drawn = self.next_random().checked_rem(self.frames() as u64)?;
         let frame = FrameIndex::new(u32::try_from(drawn).ok()?);
         self.list_of(frame).is_some().then_some(frame)
     }
@@ -308,17 +324,25 @@ impl<'a> Lists<'a> {
         }
     }
 
-    /// The number of the first ghost's node: how many frames there are.
-    pub(super) fn first_ghost(&self) -> u32 {
-        self.nodes.len().saturating_sub(self.ghosts.len()) as u32
+    /// How many frames have nodes; those of ghosts come after.
+    fn frames(&self) -> usize {
+        self.nodes.len().saturating_sub(self.ghosts.len())
+    }
+
+    fn place(&self, at: At) -> usize {
+        match at.ghost_number() {
+            Some(number) => self.frames().saturating_add(number as usize),
+            None if (at.0 as usize) < self.frames() => at.0 as usize,
+            None => usize::MAX,
+        }
     }
 
     fn node(&self, at: At) -> Option<&Node> {
-        self.nodes.get(at.0 as usize)
+        self.nodes.get(self.place(at))
     }
 
     fn node_mut(&mut self, at: At) -> Option<&mut Node> {
-        self.nodes.get_mut(at.0 as usize)
+        self.nodes.get_mut(self.place(at))
     }
 
     pub(super) fn head_of(&self, list: List) -> Option<&Head> {

@@ -26,7 +26,7 @@ pub use car::CAR;
 pub use clockpro::CLOCK_PRO;
 pub use ghosts::Ghost;
 pub use lists::{At, List, Lists, ListsState, Node};
-pub use s3fifo::{S3Fifo, S3FIFO};
+pub use s3fifo::{S3FIFO, S3FIFO_1E};
 pub use segfifo::{SegFifo, LRU, SEGFIFO};
 
 use crate::index::FrameIndex;
@@ -119,8 +119,18 @@ impl core::fmt::Debug for dyn Policy {
 }
 
 /// Every policy there is, in the order in which documents and comparisons list them.
-pub static POLICIES: [&dyn Policy; 9] =
-    [&fifo::FIFO, &clock::CLOCK, &third_chance::THIRD_CHANCE, &random::RANDOM, &SEGFIFO, &LRU, &S3FIFO, &CAR, &CLOCK_PRO];
+pub static POLICIES: [&dyn Policy; 10] = [
+    &fifo::FIFO,
+    &clock::CLOCK,
+    &third_chance::THIRD_CHANCE,
+    &random::RANDOM,
+    &SEGFIFO,
+    &LRU,
+    &S3FIFO,
+    &S3FIFO_1E,
+    &CAR,
+    &CLOCK_PRO,
+];
 
 /// The policy of that name.
 pub fn by_name(name: &[u8]) -> Option<&'static dyn Policy> {

@@ -27,6 +27,13 @@ pub static S3FIFO: S3Fifo = S3Fifo {
     watches_small: false,
 };
 
+/// S3-FIFO that watches newcomers from the next miss on.
+pub static S3FIFO_1E: S3Fifo = S3Fifo {
+    name: "s3fifo-1e",
+    summary: "as s3fifo, but newcomers that are used again after the next miss need not come back to stay",
+    watches_small: true,
+};
+
 const SMALL: List = List(0);
 const MAIN: List = List(1);
 const GHOST: List = List(2);
@@ -39,13 +46,6 @@ pub struct S3Fifo {
 }
 
 impl S3Fifo {
-    /// S3-FIFO that watches newcomers from the next miss on.
-    pub const WATCHING: S3Fifo = S3Fifo {
-        name: "s3fifo-1e",
-        summary: "S3-FIFO with one bit that sees newcomers being used from the next miss on",
-        watches_small: true,
-    };
-
     fn small_victim(&self, lists: &mut Lists<'_>, bits: &mut dyn Bits) -> Option<FrameIndex> {
         for _ in 0..lists.len(SMALL) {
             let frame = lists.first_frame(SMALL)?;
