@@ -2,7 +2,7 @@
 //! sleeps on it: an absent word is noticed before. A shared one is known by its frame: it stays there
 //! as long as anybody sleeps.
 
-use super::special::Verdict;
+use super::verdict::Verdict;
 use crate::syscalls::pins::claims::Claims;
 use crate::syscalls::pins::slots::{Kind, Slot};
 use crate::syscalls::shapes::Memory;

@@ -1,7 +1,7 @@
 //! Calls about signals: actions, masks, the alternate stack, the return from a handler; and those that wait with,
 //! or for, a set of signals.
 
-use super::special::Verdict;
+use super::verdict::Verdict;
 use crate::shared::kernel::{Action, OURS};
 use crate::shared::thread::Thread;
 use crate::shared::ucontext::Ucontext;

@@ -1,6 +1,7 @@
 //! What there is to a call beside its memory, by the family that the table says: calls that change what the guard stands
 //! on, structures that the kernel keeps writing to, children, the end of a thread.
 
+use super::verdict::Verdict;
 use super::{futex, signals};
 use crate::births::{clone, exec};
 use crate::guard::PR_SET_SYSCALL_USER_DISPATCH;
@@ -15,16 +16,6 @@ use crate::syscalls::transfers::splice;
 use crate::syscalls::{kept, requests};
 use vmcore::engine::Engine;
 use vmcore::sys::file;
-
-/// What becomes of a call.
-pub enum Verdict {
-    /// It is carried out, perhaps with other arguments.
-    Go(Way),
-    /// It has been, with this result.
-    Done(isize),
-    /// The context goes elsewhere.
-    Left,
-}
 
 /// What happens before a call is made.
 pub fn before(

@@ -56,7 +56,8 @@ impl Arguments {
     /// The list must be that long.
     unsafe fn get(self, i: usize) -> *mut c_char {
         const REGISTERS: usize = 5;
-        // SAFETY: the caller's promise.
+        // SAFETY: the list is that long, as the caller promises: the first five lie in `registers`, the others in
+        // `stack`.
         unsafe { *if i < REGISTERS { self.registers.add(i) } else { self.stack.add(i - REGISTERS) } }
     }
 
@@ -66,7 +67,7 @@ impl Arguments {
     /// A list that ends with a null pointer.
     unsafe fn entries(self) -> usize {
         let mut len = 0;
-        // SAFETY: the caller's promise.
+        // SAFETY: the list ends with a null pointer, as the caller promises, and no entry before this one was that.
         while !unsafe { self.get(len) }.is_null() {
             len += 1;
         }

@@ -84,7 +84,7 @@ pub unsafe fn vmsplice(fd: c_int, buffers: *const iovec, n: usize, flags: u32) -
         return returned(execution::perform(engine, libc::SYS_vmsplice, args));
     }
     match next!(c"vmsplice", unsafe extern "C" fn(c_int, *const iovec, usize, u32) -> isize) {
-        // SAFETY: the caller's promise.
+        // SAFETY: libc's function gets the program's own arguments.
         Some(next) => unsafe { next(fd, buffers, n, flags) },
         None => -1,
     }
@@ -104,7 +104,7 @@ macro_rules! checked {
                     return unsafe { next($($arg,)* room) };
                 }
             }
-            // SAFETY: the caller's promise.
+            // SAFETY: the program's own arguments, whose buffer is long enough, as was just seen.
             unsafe { $plain($($arg),*) }
         }
     };
@@ -125,6 +125,6 @@ pub unsafe fn __recv_chk(fd: c_int, buffer: Buffer, n: usize, room: usize, flags
             return unsafe { next(fd, buffer, n, room, flags) };
         }
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the program's own arguments, whose buffer is long enough, as was just seen.
     unsafe { recv(fd, buffer, n, flags) }
 }

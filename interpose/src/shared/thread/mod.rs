@@ -27,7 +27,7 @@ const RECORD: usize = 4096;
 /// Bytes of an alternate stack.
 pub const STACK: usize = 64 * 1024;
 
-/// A thread's record. All zero is the record of no thread.
+/// What this library keeps of one thread. A record whose bytes are all zero belongs to no thread.
 #[repr(C)]
 pub struct Thread {
     /// Syscall User Dispatch reads this byte at every system call: 0 lets it pass, 1 traps it.
@@ -257,7 +257,7 @@ pub fn keep_current(record: &'static Thread) {
 /// # Safety
 /// Called in a child before any other thread exists, by the copy of the thread that forked.
 pub unsafe fn survive_fork(own: Option<&Thread>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: no other thread exists in the child, as the caller promises, so nobody holds the lock.
     unsafe { ENTRANCE.reset() };
     PROCESS.store(sys::process_id(), Ordering::Relaxed);
     for record in all() {

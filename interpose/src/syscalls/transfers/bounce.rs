@@ -1,7 +1,6 @@
 //! Bounce buffers: arguments lie in memory of ours for the length of a call, because they cannot be pinned
 //! whole, or because the call may wait for long and more is pinned already than may be.
 
-use super::LARGEST;
 use crate::syscalls::memory;
 use crate::syscalls::pins::slots::{BounceBuffer, Kind, Slot};
 use crate::syscalls::shapes::walk::walk;
@@ -11,6 +10,8 @@ use core::ffi::c_long;
 use vmcore::engine::Engine;
 use vmcore::trace::Access;
 
+/// The largest message that goes through our memory.
+pub const LARGEST: usize = 64 << 20;
 /// The longest string that the kernel takes.
 const LONGEST_TEXT: usize = 128 << 10;
 

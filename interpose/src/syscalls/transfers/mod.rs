@@ -18,6 +18,7 @@ use super::requests;
 use super::shapes::Memory;
 use super::table;
 use super::table::transfer::{Layout, Transfer};
+use bounce::LARGEST;
 use file::File;
 use vectors::{exchange, spread, vector_total};
 use vmcore::engine::Engine;
@@ -28,8 +29,6 @@ use vmcore::trace::Access;
 pub const WAIT_WITH: usize = 64 << 10;
 /// A piece of a transfer through our memory.
 const BOUNCE: usize = 256 << 10;
-/// The largest message that goes through our memory.
-pub const LARGEST: usize = 64 << 20;
 /// The kernel transfers no more in one call.
 const MOST: usize = 0x7fff_f000;
 
