@@ -5,8 +5,8 @@
 //! own through one word of initial-exec TLS (`current.rs`), which costs two loads and never allocates. Behind the
 //! record lies the thread's alternate signal stack: the program's own stacks may lie in paged memory.
 
+mod area;
 mod current;
-mod room;
 
 use super::gauges;
 use core::cell::Cell;
@@ -18,9 +18,9 @@ use vmcore::stats::{Counter, Counters};
 use vmcore::sys::memory::{self, Protection};
 use vmcore::sys::thread as sys;
 
+pub use area::{Area, PerThread};
 use current::set_current;
 pub use current::{current, storage_offset};
-pub use room::{Resident, Room};
 
 /// Bytes of a record.
 const RECORD: usize = 4096;
@@ -41,9 +41,9 @@ pub struct Thread {
     /// What the thread counted.
     pub counters: Counters,
     /// What the floor `guard` keeps for this thread.
-    pub(crate) guard_room: Room<2560>,
+    pub(crate) guard_area: Area<2560>,
     /// What the floor `signals` keeps for this thread.
-    pub(crate) signals_room: Room<512>,
+    pub(crate) signals_area: Area<512>,
     /// Bytes allocated minus freed that the process's gauge knows of.
     pub reported: Cell<i64>,
     /// Rounds of thread-specific destructors that this thread has seen.
@@ -59,7 +59,7 @@ pub struct Thread {
 
 const _: () = assert!(size_of::<Thread>() <= RECORD);
 
-// SAFETY: only the thread itself uses what is not atomic, and so it is with what lies in the rooms.
+// SAFETY: only the thread itself uses what is not atomic, and so it is with what lies in the areas.
 unsafe impl Sync for Thread {}
 
 /// Every record that was ever made, newest first.
