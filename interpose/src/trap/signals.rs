@@ -35,7 +35,7 @@ pub fn without_ours(engine: &'static Engine, slot: &mut Slot, arg: u8, way: Way)
     Verdict::Go(way)
 }
 
-/// So it does with the set of a pair, which lies behind the argument `arg`.
+/// Does the same with the set of the pair that argument `arg` points to.
 pub fn pair_without_ours(engine: &'static Engine, slot: &mut Slot, arg: u8) -> Verdict {
     let arg = usize::from(arg);
     let at = slot.args[arg];

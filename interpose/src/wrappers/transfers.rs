@@ -52,13 +52,16 @@ direct!(/// See recv(2).
 direct!(/// See send(2).
     send, c"send", SYS_sendto, (fd: c_int, buffer: Buffer, n: usize, flags: c_int) -> isize, as [fd, buffer, n, flags, 0, 0]);
 direct!(/// See sendto(2).
-    sendto, c"sendto", SYS_sendto, (fd: c_int, buffer: Buffer, n: usize, flags: c_int, to: *const sockaddr, len: socklen_t) -> isize, as [fd, buffer, n, flags, to, len]);
+    sendto, c"sendto", SYS_sendto, (fd: c_int, buffer: Buffer, n: usize, flags: c_int, to: *const sockaddr, len: socklen_t) -> isize,
+    as [fd, buffer, n, flags, to, len]);
 direct!(/// See poll(2).
     poll, c"poll", SYS_poll, (polls: *mut pollfd, n: libc::nfds_t, time: c_int) -> c_int, as [polls, n, time]);
 direct!(/// See epoll_wait(2).
-    epoll_wait, c"epoll_wait", SYS_epoll_wait, (fd: c_int, events: *mut epoll_event, n: c_int, time: c_int) -> c_int, as [fd, events, n, time]);
+    epoll_wait, c"epoll_wait", SYS_epoll_wait, (fd: c_int, events: *mut epoll_event, n: c_int, time: c_int) -> c_int,
+    as [fd, events, n, time]);
 direct!(/// See recvfrom(2).
-    recvfrom, c"recvfrom", SYS_recvfrom, (fd: c_int, buffer: Buffer, n: usize, flags: c_int, from: *mut sockaddr, len: *mut socklen_t) -> isize, as [fd, buffer, n, flags, from, len]);
+    recvfrom, c"recvfrom", SYS_recvfrom, (fd: c_int, buffer: Buffer, n: usize, flags: c_int, from: *mut sockaddr, len: *mut socklen_t) -> isize,
+    as [fd, buffer, n, flags, from, len]);
 direct!(/// See readv(2).
     readv, c"readv", SYS_readv, (fd: c_int, buffers: *const iovec, n: c_int) -> isize, as [fd, buffers, n]);
 direct!(/// See writev(2).
