@@ -116,7 +116,8 @@ fn each_floor_calls_only_those_below_it() {
 #[test]
 fn names_are_found_where_they_stand() {
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-    let text = code("use crate::a::{B, C};\nuse crate::{d, e::F};\nlet x = crate::g::h(); // crate::i\n//! crate::j\nmod tests {\nuse crate::k;\n}");
+    let uses = "use crate::a::{B, C};\nuse crate::{d, e::F};\nlet x = crate::g::h(); // crate::i\n//! crate::j\n";
+    let text = code(&format!("{uses}mod tests {{\nuse crate::k;\n}}"));
     assert_eq!(named(&text), set(&["a", "d", "e", "g"]));
     let text = "fn one(&self) {}\nfn two(\n    &'a mut self,\n    x: u8) {}\nfn three(x: u8) {}\nfn four<T>(mut self) {}";
     assert_eq!(defined(text), set(&["one", "two", "four"]));

@@ -1,5 +1,5 @@
 //! libvmalloc.so: the functions of the interposer under the names that programs know, by family. What is exported
-//! takes the place of the C library's function of the same name; `exports.txt` lists it all.
+//! takes the place of the C library's function of the same name; `interpose/exports.txt` lists it all.
 #![no_std]
 
 /// Functions that are called: `calls! { module: fn name(argument: Type) -> Result; … }`.

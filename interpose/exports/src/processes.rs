@@ -16,10 +16,22 @@ calls! { processes:
     fn system(command: *const c_char) -> c_int;
     fn popen(command: *const c_char, mode: *const c_char) -> *mut FILE;
     fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
-    fn posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, argv: Texts, envp: Texts) -> c_int;
-    fn posix_spawnp(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, argv: Texts, envp: Texts) -> c_int;
-    fn clone(start: *mut c_void, stack: *mut c_void, flags: c_int, argument: *mut c_void, parent_tid: *mut c_void, block: *mut c_void, child_tid: *mut c_void) -> c_int;
-    fn __clone(start: *mut c_void, stack: *mut c_void, flags: c_int, argument: *mut c_void, parent_tid: *mut c_void, block: *mut c_void, child_tid: *mut c_void) -> c_int;
+    fn posix_spawn(
+        pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t,
+        attributes: *const posix_spawnattr_t, argv: Texts, envp: Texts
+    ) -> c_int;
+    fn posix_spawnp(
+        pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t,
+        attributes: *const posix_spawnattr_t, argv: Texts, envp: Texts
+    ) -> c_int;
+    fn clone(
+        start: *mut c_void, stack: *mut c_void, flags: c_int, argument: *mut c_void, parent_tid: *mut c_void,
+        block: *mut c_void, child_tid: *mut c_void
+    ) -> c_int;
+    fn __clone(
+        start: *mut c_void, stack: *mut c_void, flags: c_int, argument: *mut c_void, parent_tid: *mut c_void,
+        block: *mut c_void, child_tid: *mut c_void
+    ) -> c_int;
     fn timer_create(clock: clockid_t, event: *mut c_void, timer: *mut c_void) -> c_int;
     fn mq_notify(queue: c_int, event: *const c_void) -> c_int;
     fn getaddrinfo_a(mode: c_int, list: *mut c_void, n: c_int, event: *mut c_void) -> c_int;
@@ -41,7 +53,10 @@ jumps! { processes:
 }
 
 calls! { threads:
-    fn pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, start: interposer::wrappers::threads::Start, argument: *mut c_void) -> c_int;
+    fn pthread_create(
+        thread: *mut pthread_t, attributes: *const pthread_attr_t, start: interposer::wrappers::threads::Start,
+        argument: *mut c_void
+    ) -> c_int;
 }
 
 calls! { exec:

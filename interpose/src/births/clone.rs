@@ -18,14 +18,6 @@ use vmcore::engine::Engine;
 use vmcore::page::Access;
 use vmcore::sys::{self, thread as threads, Errno};
 
-/// How a call that makes a child goes on.
-pub enum Outcome {
-    /// It has been made, with this result.
-    Done(isize),
-    /// The program makes it at the gadget.
-    Left,
-}
-
 /// The structure of clone3: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
 /// set_tid, set_tid_size, cgroup; later kernels may know more words.
 const WORDS: usize = 16;
@@ -106,11 +98,11 @@ impl CloneArguments {
     }
 }
 
-/// A call that makes a child.
-pub fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Ucontext, slot: &mut Slot) -> Outcome {
+/// Makes a child, and answers what the call returns; `None` if the program makes the call, at the gadget.
+pub fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Ucontext, slot: &mut Slot) -> Option<isize> {
     let wanted = match CloneArguments::new(engine, slot) {
         Ok(wanted) => wanted,
-        Err(error) => return Outcome::Done(-(error.0 as isize)),
+        Err(error) => return Some(-(error.0 as isize)),
     };
     let mut claims = Claims::new(engine, &mut slot.pins);
     if slot.number == libc::SYS_clone3 {
@@ -123,7 +115,7 @@ pub fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Uco
         claims.claim(0, wanted.words[1], 4, Access::Write);
     }
     if !wanted.has(VM) {
-        return Outcome::Done(copy(engine, context, slot, &wanted));
+        return Some(copy(engine, context, slot, &wanted));
     }
     if wanted.has(CHILD_WORD) && engine.is_ours(wanted.words[CHILD_TID]) {
         // The kernel writes there when the thread ends: pinned for good.
@@ -134,14 +126,14 @@ pub fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Uco
     }
     let child = if wanted.has(flag(libc::CLONE_VFORK)) { Child::Borrower } else { Child::Beside };
     let Some(birth) = sharing::prepare(thread, child, wanted.has(SET_BLOCK), context.rip(), slot.args) else {
-        return Outcome::Done(-(libc::EAGAIN as isize));
+        return Some(-(libc::EAGAIN as isize));
     };
     if !slot.pins.is_empty() {
         // Kept until the next trap, which comes when the call has been made.
         slot.key = 1;
     }
     sharing::leave_for(birth, context);
-    Outcome::Left
+    None
 }
 
 /// A child with memory of its own.

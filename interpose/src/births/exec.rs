@@ -13,7 +13,8 @@ use crate::syscalls::table::Call;
 use vmcore::sys;
 use vmcore::sys::thread::SignalSet;
 
-/// What an execve or execveat returns that had to be made here; `None` if it is made as other calls are. What the program has blocked of our signals is blocked in the new program too.
+/// What an execve or execveat returns that had to be made here; `None` if it is made as other calls are. What the
+/// program has blocked of our signals is blocked in the new program too.
 pub fn execute(thread: &'static Thread, context: &Ucontext, slot: &mut Slot, call: &'static Call) -> Option<isize> {
     statistics::before_exec(slot.number, &slot.args);
     let state = thread.signals();

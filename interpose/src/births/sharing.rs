@@ -1,7 +1,6 @@
-//! Children that share our memory: threads of whatever make, and processes between vfork and exec.
-//!
-//! Such a child is guarded from its first instruction. Dispatch is not inherited, so the gadget that
-//! makes the call (`gadget.rs`) gives the child our alternate stack and asks for dispatch before it
+//! This module makes children that share our memory: threads, whoever asks for them, and processes that live
+//! from vfork to exec. Such a child is guarded from its first instruction. Dispatch is not inherited, so the gadget that
+//! makes the call (`guard/gadget.rs`) gives the child our alternate stack and asks for dispatch before it
 //! goes back to the program; parent and child do so through a `syscall` that traps,
 //! with the [`Birth`] in r9, which no call of the family uses.
 //!

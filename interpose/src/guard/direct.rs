@@ -3,14 +3,13 @@
 //! accesses is in the table, as for every other.
 //!
 //! - Before the guard is armed, nothing is absent: [`vmalloc_direct`] looks at the flag and makes the
-//!   call. A thread that is between the two when the guard is armed is sent back to the look
-//!   ([`restart`]); one that is in the call has its memory pinned by the arming thread.
-//! - Afterwards, buffers of ours are pinned for the call. What is too much for that (`WAIT_WITH`, or more
-//!   ranges than a hold has) goes to libc's function, which traps.
+//!   call. Whoever arms the guard interrupts the threads: [`restart`] sends a thread back to the look that has looked
+//!   and not yet called, and for a thread in the call the arming thread pins its memory.
+//! - Afterwards, the call's buffers in our memory are pinned while it lasts. What is too much for that (`WAIT_WITH`, or
+//!   more ranges than a hold has) goes to libc's function, which traps.
 //! - Waiting calls are points where a thread can be cancelled. libc makes the thread cancellable
-//!   at any moment for the length of the call, if there are other threads; so do we, after pinning. One
-//!   that is cancelled, or leaves by a jump out of a handler, leaves its hold behind; it is found
-//!   stale by the thread's next call, as slots are.
+//!   at any moment for the length of the call, if there are other threads; so do we, after pinning. A thread
+//!   that is cancelled, or jumps out of a handler, leaves its hold behind, which its next call finds stale.
 
 use super::guard_at_direct_call;
 use crate::shared::guarded::{is_refused, ARMED};

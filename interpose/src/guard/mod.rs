@@ -15,7 +15,7 @@ pub mod gadget;
 pub mod trapping;
 
 use crate::shared::guarded::{self, ARMED, REFUSED};
-use crate::shared::thread::{self, Resident, Thread};
+use crate::shared::thread::{self, PerThread, Thread};
 use crate::shared::{engine, own_text};
 use crate::signals::claims;
 use crate::syscalls::pins::holds::Holds;
@@ -28,7 +28,7 @@ use vmcore::sys::{self, memory};
 
 /// What the guard keeps for a thread. All zero: a thread that has not entered.
 #[derive(Default)]
-pub struct ThreadState {
+pub struct GuardState {
     /// Calls under way; made when the thread enters, kept with the record.
     slots: AtomicPtr<Slots>,
     /// Children that are being born.
@@ -49,13 +49,13 @@ pub struct ThreadState {
 
 // SAFETY: zero stands for a thread that has not entered: no slots, no births, nothing pinned. What is no atomic is
 // a Cell, which only the thread itself uses.
-unsafe impl Resident for ThreadState {}
+unsafe impl PerThread for GuardState {}
 
 impl Thread {
     /// What the guard keeps for this thread.
     #[inline(always)]
-    pub fn guard(&self) -> &ThreadState {
-        self.guard_room.resident()
+    pub fn guard(&self) -> &GuardState {
+        self.guard_area.state()
     }
 }
 
@@ -64,7 +64,7 @@ pub const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 /// Its argument that switches dispatch on.
 pub const PR_SYS_DISPATCH_ON: usize = 1;
 
-impl ThreadState {
+impl GuardState {
     /// The thread's slots, if it has entered. Used by the thread itself, in the handler of its traps.
     #[allow(clippy::mut_from_ref)]
     pub fn slots(&self) -> Option<&mut Slots> {

@@ -77,7 +77,7 @@ pub unsafe fn mydeallocate(block: *mut c_void, file: *const c_char, line: c_int,
         let name = if file.is_null() {
             "unknown file"
         } else {
-            // SAFETY: the caller's promise.
+            // SAFETY: it is not null, so it is a C string, as the caller promises.
             unsafe { CStr::from_ptr(file) }.to_str().unwrap_or("unknown file")
         };
         misuse::die_at("mydeallocate", block as usize, bad, Some((name, line)));

@@ -107,7 +107,7 @@ pub unsafe fn posix_memalign(place: *mut *mut c_void, align: usize, size: usize)
     }
     match aligned(align, size) {
         Some(block) => {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises room for a pointer at `place`.
             unsafe { place.write(block.as_ptr().cast()) };
             0
         }

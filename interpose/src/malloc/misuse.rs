@@ -25,17 +25,17 @@ pub fn die_at(function: &str, address: usize, bad: Bad, place: Option<(&str, i32
     match (block, place.is_some()) {
         (Some((begin, end)), _) => say(format_args!(
             "{file}{}{function}({address:#x}) in thread {number}: {what} (block {begin:#x}, {} bytes)",
-            Line(line),
+            LineNumber(line),
             end - begin
         )),
-        (None, _) => say(format_args!("{file}{}{function}({address:#x}) in thread {number}: {what}", Line(line))),
+        (None, _) => say(format_args!("{file}{}{function}({address:#x}) in thread {number}: {what}", LineNumber(line))),
     }
     ends::abort()
 }
 
-struct Line(i32);
+struct LineNumber(i32);
 
-impl core::fmt::Display for Line {
+impl core::fmt::Display for LineNumber {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         if self.0 > 0 {
             write!(f, ":{}: ", self.0)?;

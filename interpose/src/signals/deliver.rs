@@ -2,7 +2,7 @@
 //!
 //! The kernel calls the entry of `trampolines` on our alternate stack with every signal blocked but ours. It builds the frame
 //! where the kernel would have built it, then changes its own frame so that rt_sigreturn goes to the
-//! handler, on that stack and with that mask. The handler returns to the gate, which sets right what
+//! handler, on that stack and with that mask. The handler returns to `handler_return`, which sets right what
 //! the kernel must not see in the frame, and returns to the interrupted code.
 //!
 //! A thread that is not on our alternate stack (libc's own helpers, a program that sets it by system
@@ -40,10 +40,10 @@ pub unsafe fn perform(action: &Action, info: &Info, context: &mut Ucontext) {
     // A fault inside one of our own handlers leaves no room below its stack pointer.
     let fits = |thread: &&Thread| is_own_stack(thread, &raw const here as usize) && !is_own_stack(thread, sp);
     let Some(thread) = thread::running().filter(fits) else {
-        // SAFETY: the caller's promise.
+        // SAFETY: the running handler returns to `context`, with every signal blocked, as the caller promises.
         return unsafe { call_in_place(action, info, context) };
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: as above; and `thread` is on the alternate stack that we gave it.
     if unsafe { build(thread, action, info, context) }.is_none() {
         fault::no_stack(kernel::number(info), context);
     }
@@ -78,7 +78,7 @@ unsafe fn build(thread: &Thread, action: &Action, info: &Info, context: &mut Uco
     // The interrupted call has had its temporary mask; any other code finds it again.
     let waited = context.interrupted_call();
     let temporary = if waited { Temporary::default() } else { state.temporary.get() };
-    let mut copy = SignalFrame { restorer: trampolines::gate(), context: *context, info: *info, temporary };
+    let mut copy = SignalFrame { restorer: trampolines::handler_return(), context: *context, info: *info, temporary };
     copy.context.stack = alternate.in_frame();
     copy.context.mask = SignalSet(context.mask.0 | blocked);
     if context.vectors != 0 {
@@ -125,7 +125,7 @@ unsafe fn put_on_stack(engine: Option<&'static Engine>, to: usize, from: usize, 
         let engine = engine.filter(|engine| engine.is_ours(at));
         let pinned = engine.map_or(n, |engine| engine.pin(at, n, Access::Write, true));
         // The kernel may make the stack grow. Another thread may close it at any moment.
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `from` is readable and `to` the program's to lose.
         let copied = || unsafe { memory::copy_for_program(at, from + done, n).is_ok() };
         let written = pinned == n && kernel::can_write(at & !7) && copied();
         if let Some(engine) = engine {
@@ -153,7 +153,7 @@ unsafe fn call_in_place(action: &Action, info: &Info, context: &mut Ucontext) {
     context.mask = kernel::for_kernel(context.mask);
 }
 
-/// The handler has returned to the gate: what its frame says becomes true, as far as the kernel does
+/// The handler has returned: what its frame says becomes true, as far as the kernel does
 /// not see to it. Returns the context that the kernel may return to.
 ///
 /// # Safety
@@ -164,7 +164,7 @@ pub(super) unsafe extern "C" fn returning(context: *mut Ucontext) -> *mut Uconte
     };
     let state = thread.signals();
     let frame = context.wrapping_byte_sub(core::mem::offset_of!(SignalFrame, context)).cast::<SignalFrame>();
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `context` lies in a frame of `build`, so `frame` is that frame.
     let (context, temporary) = unsafe { (&mut *context, (*frame).temporary) };
     state.temporary.set(temporary);
     if let Ok(changed) = state.alternate.get().changed(&context.stack, core::ptr::from_ref(context) as usize) {

@@ -72,7 +72,8 @@ fn is_futile(address: usize, context: &Ucontext) -> bool {
 /// Called at the end of a handler that was claimed ([`claims::claim`]), with
 /// the handler's own arguments.
 pub unsafe fn forward(info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: the caller's promise.
+    // SAFETY: these are the arguments of a handler that is at its end, as the caller promises; the kernel made them,
+    // and nobody else refers to them.
     unsafe { forward_words(&*info.cast::<Info>(), &mut *context.cast::<Ucontext>()) };
 }
 
@@ -84,7 +85,7 @@ unsafe fn forward_words(info: &Info, context: &mut Ucontext) {
     if code > 0 {
         // The instruction can be repeated if it was the instruction that failed.
         let repeats = signal == libc::SIGSEGV && code != SI_KERNEL;
-        // SAFETY: the caller's promise.
+        // SAFETY: the handler with these arguments is at its end, as the caller promises.
         return unsafe { force(info, context, repeats) };
     }
     let thread = thread::running();
@@ -95,7 +96,7 @@ unsafe fn forward_words(info: &Info, context: &mut Ucontext) {
     if let Some(thread) = thread.filter(|_| *info == reminder()) {
         let now = SignalSet(!thread.signals().blocked.get());
         while let Some(kept) = masks::take_kept(thread.signals(), now) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the handler with this context is at its end, as the caller promises.
             unsafe { forward_words(&kept, context) };
         }
         return;
@@ -109,7 +110,7 @@ unsafe fn forward_words(info: &Info, context: &mut Ucontext) {
         }
     } else if action.calls() {
         let action = actions::take(signal);
-        // SAFETY: the caller's promise.
+        // SAFETY: the handler returns to `context`, with every signal blocked, as the caller promises.
         unsafe { deliver::perform(&action, info, context) };
     } else if action.handler == libc::SIG_DFL {
         die(info, context, false);
@@ -148,7 +149,7 @@ unsafe fn force(info: &Info, context: &mut Ucontext, repeats: bool) {
     };
     if actions::meant(signal).calls() && !blocked.has(signal) {
         let action = actions::take(signal);
-        // SAFETY: the caller's promise.
+        // SAFETY: the handler returns to `context`, with every signal blocked, as the caller promises.
         unsafe { deliver::perform(&action, info, context) };
     } else {
         die(info, context, repeats);

@@ -3,7 +3,7 @@
 //! The program's mask is the kernel's together with the bits of [`OURS`] in its thread's state. A
 //! signal of ours that is *sent* to a thread that blocks it is kept until it is unblocked.
 
-use super::ThreadState;
+use super::SignalState;
 use crate::shared::kernel::{self, for_kernel, Info, OURS};
 use crate::shared::thread;
 use crate::shared::ucontext::Ucontext;
@@ -71,13 +71,13 @@ pub fn change(how: c_int, set: Option<SignalSet>) -> Result<SignalSet> {
 }
 
 /// The program blocks exactly these of ours from now on.
-pub fn set_ours(state: &ThreadState, ours: u64) {
+pub fn set_ours(state: &SignalState, ours: u64) {
     let before = state.blocked.replace(ours & OURS);
     send_kept(state, before);
 }
 
 /// What is no longer blocked comes now.
-fn send_kept(state: &ThreadState, before: u64) {
+fn send_kept(state: &SignalState, before: u64) {
     let now = state.blocked.get();
     if before & !now != 0 {
         for pending in &state.pending {
@@ -90,25 +90,25 @@ fn send_kept(state: &ThreadState, before: u64) {
     }
 }
 
-fn place(state: &ThreadState, signal: c_int) -> Option<&Cell<Info>> {
+fn place(state: &SignalState, signal: c_int) -> Option<&Cell<Info>> {
     state.pending.get(usize::from(signal == libc::SIGSYS))
 }
 
 /// Keeps a signal that came while the program blocks it; one of each, as the kernel does.
-pub fn keep(state: &ThreadState, info: &Info) {
+pub fn keep(state: &SignalState, info: &Info) {
     if let Some(pending) = place(state, kernel::number(info)).filter(|pending| kernel::number(&pending.get()) == 0) {
         pending.set(*info);
     }
 }
 
 /// The signals that are kept.
-pub fn kept(state: &ThreadState) -> SignalSet {
+pub fn kept(state: &SignalState) -> SignalSet {
     let numbers = state.pending.iter().map(|pending| kernel::number(&pending.get()));
     numbers.filter(|number| *number != 0).fold(SignalSet::EMPTY, SignalSet::with)
 }
 
 /// Takes a kept signal that is in `set`.
-pub fn take_kept(state: &ThreadState, set: SignalSet) -> Option<Info> {
+pub fn take_kept(state: &SignalState, set: SignalSet) -> Option<Info> {
     let wanted = |pending: &&Cell<Info>| {
         let number = kernel::number(&pending.get());
         number != 0 && set.has(number)
@@ -119,7 +119,7 @@ pub fn take_kept(state: &ThreadState, set: SignalSet) -> Option<Info> {
 /// A call begins that waits under `mask`: a kept SIGSEGV that this lets in must end it. The kernel gets
 /// the signal, and blocks it until the call lets it in; true if so, and then SIGSEGV is still to be
 /// unblocked after the call. Nothing absent may be touched meanwhile.
-pub fn hand_to_kernel(state: &ThreadState, mask: SignalSet) -> bool {
+pub fn hand_to_kernel(state: &SignalState, mask: SignalSet) -> bool {
     let segv = SignalSet::EMPTY.with(libc::SIGSEGV);
     let kept = if mask.has(libc::SIGSEGV) { None } else { take_kept(state, segv) };
     if let Some(info) = &kept {
@@ -130,14 +130,14 @@ pub fn hand_to_kernel(state: &ThreadState, mask: SignalSet) -> bool {
 }
 
 /// Forgets a kept signal: the program ignores it now.
-pub fn forget(state: &ThreadState, signal: c_int) {
+pub fn forget(state: &SignalState, signal: c_int) {
     if let Some(pending) = place(state, signal) {
         pending.set([0; 16]);
     }
 }
 
 /// What the program blocked when the signal with this context came.
-pub fn interrupted(state: &ThreadState, context: &Ucontext) -> SignalSet {
+pub fn interrupted(state: &SignalState, context: &Ucontext) -> SignalSet {
     match state.temporary.get().get() {
         // The context holds the mask that will be in force after the call; the signal came under
         // the mask that was in force during the call.
@@ -147,7 +147,7 @@ pub fn interrupted(state: &ThreadState, context: &Ucontext) -> SignalSet {
 }
 
 /// The state of signals is again as it was before the thread slept in vfork: what the child changed is undone.
-pub fn put_back(state: &ThreadState, saved: &super::Saved) {
+pub fn put_back(state: &SignalState, saved: &super::Saved) {
     state.temporary.set(saved.temporary);
     state.alternate.set(saved.alternate);
     set_ours(state, saved.blocked);
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn one_signal_of_each_is_kept_until_it_is_taken() {
-        let state = ThreadState::default();
+        let state = SignalState::default();
         let first = kernel::info(libc::SIGSEGV, libc::SI_QUEUE, 1);
         keep(&state, &first);
         keep(&state, &kernel::info(libc::SIGSEGV, libc::SI_QUEUE, 2));

@@ -10,7 +10,7 @@
 //! - `claims`: the handlers that are ours, and how they are put back.
 //!
 //! [`OURS`] never get blocked in the kernel. Whether the program has blocked them is noted in its
-//! thread's [`ThreadState`], and travels with saved masks: in the words of a `jmp_buf` and of a
+//! thread's [`SignalState`], and travels with saved masks: in the words of a `jmp_buf` and of a
 //! context that libc leaves alone, and in a signal frame.
 
 pub mod actions;
@@ -25,7 +25,7 @@ pub mod stack;
 pub mod trampolines;
 
 use crate::shared::kernel::{self, OURS};
-use crate::shared::thread::{self, Resident, Thread, STACK};
+use crate::shared::thread::{self, PerThread, Thread, STACK};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::sys::thread::SignalSet;
@@ -36,7 +36,7 @@ pub const DEPARTURE: usize = 16 * 1024;
 
 /// What this floor keeps for a thread. All zero: nothing blocked, no alternate stack.
 #[derive(Default)]
-pub struct ThreadState {
+pub struct SignalState {
     /// Which of [`OURS`] the program has blocked.
     pub blocked: Cell<u64>,
     /// The mask for the length of a call like sigsuspend.
@@ -51,13 +51,13 @@ pub struct ThreadState {
 }
 
 // SAFETY: as the comment of each field says, zero stands for nothing blocked, kept or set; every field is a Cell.
-unsafe impl Resident for ThreadState {}
+unsafe impl PerThread for SignalState {}
 
 impl Thread {
     /// What the signals' floor keeps for this thread.
     #[inline(always)]
-    pub fn signals(&self) -> &ThreadState {
-        self.signals_room.resident()
+    pub fn signals(&self) -> &SignalState {
+        self.signals_area.state()
     }
 }
 
@@ -69,14 +69,14 @@ pub struct Saved {
     alternate: stack::Alternate,
 }
 
-impl ThreadState {
+impl SignalState {
     /// What a borrower may change.
     pub fn saved(&self) -> Saved {
         Saved { blocked: self.blocked.get(), temporary: self.temporary.get(), alternate: self.alternate.get() }
     }
 
     /// A new thread has its creator's mask, and nothing else.
-    pub fn inherit(&self, creator: &ThreadState) {
+    pub fn inherit(&self, creator: &SignalState) {
         self.blocked.set(creator.blocked.get());
         self.temporary.set(masks::Temporary::default());
         self.alternate.set(stack::Alternate::default());

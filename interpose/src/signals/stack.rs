@@ -87,7 +87,7 @@ impl Alternate {
 /// The stack must stay there until it is replaced.
 pub unsafe fn change(new: Option<&libc::stack_t>, sp: usize) -> Result<libc::stack_t> {
     let Some(thread) = thread::current() else {
-        // SAFETY: the caller's promise.
+        // SAFETY: the stack stays there until it is replaced, as the caller promises.
         return unsafe { kernel::set_alternate(new) };
     };
     let now = thread.signals().alternate.get();

@@ -2,7 +2,7 @@
 //! be one that has to be made in the program's own context.
 
 use super::pins::claims::Claims;
-use super::pins::slots::{Kind, Slot};
+use super::pins::slots::{Ending, Slot};
 use super::shapes::walk::walk;
 use super::table::{self, Call, Family, Way};
 use super::transfers::file::{self, File};
@@ -45,7 +45,7 @@ pub fn claim(engine: &'static Engine, slot: &mut Slot, call: &'static Call, way:
     // One message instead of many is another call.
     let transfer = transfer.or_else(|| slot.many.and_then(|_| table::find(slot.number).transfer()));
     let Some(transfer) = transfer else {
-        if slot.kind == Kind::Plain && (short || crowded) {
+        if slot.ending == Ending::Plain && (short || crowded) {
             slot.pins.release();
             if !bounce::place_all(engine, slot, call.shapes) {
                 let mut claims = Claims { forced: true, ..Claims::new(engine, &mut slot.pins) };
@@ -78,7 +78,7 @@ pub fn run(engine: &'static Engine, slot: &mut Slot) -> isize {
 /// Tries a call with pins without waiting: most often there is something to be had, and the way
 /// through the program's context and back is longer.
 pub fn attempt(slot: &Slot) -> Option<isize> {
-    if slot.kind != Kind::Plain || slot.pins.is_empty() {
+    if slot.ending != Ending::Plain || slot.pins.is_empty() {
         return None;
     }
     if slot.now_number == libc::SYS_epoll_wait {

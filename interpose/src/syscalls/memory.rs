@@ -1,10 +1,13 @@
 //! The program's memory as this library looks at it: never faulting on an address that the program got wrong.
 
-use super::pins::claims::CAREFUL;
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::engine::Engine;
 use vmcore::page::Access;
 use vmcore::sys::{self, Errno, Result};
+
+/// Ranges beyond this length are cut where their block ends, or where the blocks end: programs pass
+/// careless lengths.
+pub const CAREFUL: usize = 64 << 10;
 
 /// Copies program memory that is resident, or not ours, to `to`; false if it cannot be read.
 pub fn look(engine: &'static Engine, address: usize, to: &mut [u8]) -> bool {
@@ -62,7 +65,8 @@ unsafe extern "C" fn copy_carefully(to: usize, from: usize, len: usize) -> usize
 /// # Safety
 /// The other address is valid; nobody else uses either.
 pub unsafe fn copy_for_program(to: usize, from: usize, len: usize) -> Result<()> {
-    // SAFETY: the caller's promise; a fault at the program's address ends the copy.
+    // SAFETY: the caller promises that this library's side is valid and nobody else's; a fault at the program's address
+    // ends the copy.
     match unsafe { copy_carefully(to, from, len) } {
         0 => Ok(()),
         _ => Err(Errno(libc::EFAULT)),

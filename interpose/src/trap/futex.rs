@@ -2,9 +2,9 @@
 //! sleeps on it: an absent word is noticed before. A shared one is known by its frame: it stays there
 //! as long as anybody sleeps.
 
-use super::special::Verdict;
+use super::verdict::Verdict;
 use crate::syscalls::pins::claims::Claims;
-use crate::syscalls::pins::slots::{Kind, Slot};
+use crate::syscalls::pins::slots::{Ending, Slot};
 use crate::syscalls::shapes::Memory;
 use crate::syscalls::table::Way;
 use crate::syscalls::{memory, transfers};
@@ -35,7 +35,7 @@ pub fn before(engine: &'static Engine, slot: &mut Slot) -> Verdict {
         libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET if private => {
             if engine.is_ours(word) {
                 transfers::touch(engine, word);
-                slot.kind = Kind::Retry;
+                slot.ending = Ending::Retry;
                 slot.finish = true;
             }
         }

@@ -10,6 +10,7 @@ pub mod arming;
 mod futex;
 mod signals;
 mod special;
+mod verdict;
 
 use crate::births::sharing;
 use crate::guard::{self, gadget};
@@ -22,7 +23,7 @@ use crate::syscalls::pins::slots::{Slot, FRAME};
 use crate::syscalls::table::{self, Way};
 use crate::syscalls::transfers;
 use core::ffi::{c_int, c_long, c_void};
-use special::Verdict;
+use verdict::Verdict;
 use vmcore::engine::Engine;
 use vmcore::sys::{self, Result};
 

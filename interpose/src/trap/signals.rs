@@ -1,7 +1,7 @@
 //! Calls about signals: actions, masks, the alternate stack, the return from a handler; and those that wait with,
 //! or for, a set of signals.
 
-use super::special::Verdict;
+use super::verdict::Verdict;
 use crate::shared::kernel::{Action, OURS};
 use crate::shared::thread::Thread;
 use crate::shared::ucontext::Ucontext;
@@ -35,7 +35,7 @@ pub fn without_ours(engine: &'static Engine, slot: &mut Slot, arg: u8, way: Way)
     Verdict::Go(way)
 }
 
-/// So it does with the set of a pair, which lies behind the argument `arg`.
+/// Does the same with the set of the pair that argument `arg` points to.
 pub fn pair_without_ours(engine: &'static Engine, slot: &mut Slot, arg: u8) -> Verdict {
     let arg = usize::from(arg);
     let at = slot.args[arg];

@@ -1,6 +1,7 @@
 //! What there is to a call beside its memory, by the family that the table says: calls that change what the guard stands
 //! on, structures that the kernel keeps writing to, children, the end of a thread.
 
+use super::verdict::Verdict;
 use super::{futex, signals};
 use crate::births::{clone, exec};
 use crate::guard::PR_SET_SYSCALL_USER_DISPATCH;
@@ -8,23 +9,13 @@ use crate::shared::thread::Thread;
 use crate::shared::ucontext::Ucontext;
 use crate::syscalls::execution::is_zero_copy;
 use crate::syscalls::own::{descriptors, mappings};
-use crate::syscalls::pins::slots::{Kind, Slot};
+use crate::syscalls::pins::slots::{Ending, Slot};
 use crate::syscalls::shapes::Shape;
 use crate::syscalls::table::{Call, Family, Way};
 use crate::syscalls::transfers::splice;
 use crate::syscalls::{kept, requests};
 use vmcore::engine::Engine;
 use vmcore::sys::file;
-
-/// What becomes of a call.
-pub enum Verdict {
-    /// It is carried out, perhaps with other arguments.
-    Go(Way),
-    /// It has been, with this result.
-    Done(isize),
-    /// The context goes elsewhere.
-    Left,
-}
 
 /// What happens before a call is made.
 pub fn before(
@@ -47,12 +38,7 @@ pub fn before(
         Family::AlternateStack => return Verdict::Done(signals::alternate_stack(engine, context, [a, b])),
         Family::Set(arg) => return signals::without_ours(engine, slot, arg, call.way),
         Family::SetPair => return without_ours_in_pair(engine, slot, call),
-        Family::Child => {
-            return match clone::begin(thread, engine, context, slot) {
-                clone::Outcome::Done(result) => Verdict::Done(result),
-                clone::Outcome::Left => Verdict::Left,
-            }
-        }
+        Family::Child => return clone::begin(thread, engine, context, slot).map_or(Verdict::Left, Verdict::Done),
         Family::Exec => return exec::execute(thread, context, slot, call).map_or(Verdict::Go(call.way), Verdict::Done),
         Family::ThreadEnd => {
             if let Some(slots) = thread.guard().slots() {
@@ -64,7 +50,7 @@ pub fn before(
             if slot.number == libc::SYS_io_submit {
                 requests::submit(engine, slot);
             }
-            slot.kind = Kind::Requests;
+            slot.ending = Ending::Requests;
             slot.finish = true;
             return without_ours_in_pair(engine, slot, call);
         }

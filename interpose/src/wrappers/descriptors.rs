@@ -103,7 +103,7 @@ wrapper!(/// See setrlimit(2).
 pub unsafe fn prlimit(pid: c_int, which: c_uint, new: *const libc::rlimit, old: *mut libc::rlimit) -> c_int {
     file::expect_size_limit();
     match next!(c"prlimit", unsafe extern "C" fn(c_int, c_uint, *const libc::rlimit, *mut libc::rlimit) -> c_int) {
-        // SAFETY: the caller's promise.
+        // SAFETY: libc's function gets the program's own arguments.
         Some(next) => unsafe { next(pid, which, new, old) },
         None => -1,
     }
@@ -114,7 +114,7 @@ pub unsafe fn prlimit(pid: c_int, which: c_uint, new: *const libc::rlimit, old: 
 /// # Safety
 /// As the original.
 pub unsafe fn prlimit64(pid: c_int, which: c_uint, new: *const libc::rlimit, old: *mut libc::rlimit) -> c_int {
-    // SAFETY: the caller's promise; both structures are the same.
+    // SAFETY: the program's own arguments; both structures are the same.
     unsafe { prlimit(pid, which, new, old) }
 }
 

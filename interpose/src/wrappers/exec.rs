@@ -46,17 +46,18 @@ exec!(/// See execveat(2).
 /// A list of arguments after the first: five in registers, the others on the stack.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Arguments {
+struct ArgumentList {
     registers: *const *mut c_char,
     stack: *const *mut c_char,
 }
 
-impl Arguments {
+impl ArgumentList {
     /// # Safety
     /// The list must be that long.
     unsafe fn get(self, i: usize) -> *mut c_char {
         const REGISTERS: usize = 5;
-        // SAFETY: the caller's promise.
+        // SAFETY: the list is that long, as the caller promises: the first five lie in `registers`, the others in
+        // `stack`.
         unsafe { *if i < REGISTERS { self.registers.add(i) } else { self.stack.add(i - REGISTERS) } }
     }
 
@@ -66,7 +67,7 @@ impl Arguments {
     /// A list that ends with a null pointer.
     unsafe fn entries(self) -> usize {
         let mut len = 0;
-        // SAFETY: the caller's promise.
+        // SAFETY: the list ends with a null pointer, as the caller promises, and no entry before this one was that.
         while !unsafe { self.get(len) }.is_null() {
             len += 1;
         }
@@ -77,13 +78,13 @@ impl Arguments {
 /// Bytes of stack for a vector of the list.
 unsafe extern "C" fn room(registers: Texts, stack: Texts) -> usize {
     // SAFETY: the arguments of the program's call.
-    let len = unsafe { Arguments { registers, stack }.entries() };
+    let len = unsafe { ArgumentList { registers, stack }.entries() };
     ((len + 1) * size_of::<Text>()).next_multiple_of(16)
 }
 
 /// execl, execlp or execle, with the vector at `vector`.
 unsafe extern "C" fn execute(path: Text, registers: Texts, stack: Texts, vector: *mut *mut c_char, kind: c_int) -> c_int {
-    let list = Arguments { registers, stack };
+    let list = ArgumentList { registers, stack };
     // SAFETY: the arguments of the program's call, and room for the vector.
     unsafe {
         let len = list.entries();

@@ -15,7 +15,7 @@ type OpenApart = unsafe extern "C" fn(c_long, *const c_char, c_int) -> *mut c_vo
 
 /// The C library's function behind a wrapper, and the flags that it gets.
 #[repr(C)]
-struct Way {
+struct Target {
     function: usize,
     flags: c_int,
 }
@@ -28,15 +28,15 @@ fn without_deepbind(flags: c_int) -> c_int {
     }
 }
 
-extern "C" fn way_to_dlopen(_: *const c_char, flags: c_int) -> Way {
+extern "C" fn target_of_dlopen(_: *const c_char, flags: c_int) -> Target {
     let function = next!(c"dlopen", Open).map_or(nothing as *const () as usize, |next| next as usize);
-    Way { function, flags: without_deepbind(flags) }
+    Target { function, flags: without_deepbind(flags) }
 }
 
 /// A library in a namespace of its own has a C library of its own, and the flag makes no difference.
-extern "C" fn way_to_dlmopen(namespace: c_long, _: *const c_char, flags: c_int) -> Way {
+extern "C" fn target_of_dlmopen(namespace: c_long, _: *const c_char, flags: c_int) -> Target {
     let function = next!(c"dlmopen", OpenApart).map_or(nothing as *const () as usize, |next| next as usize);
-    Way { function, flags: if namespace == libc::LM_ID_BASE { without_deepbind(flags) } else { flags } }
+    Target { function, flags: if namespace == libc::LM_ID_BASE { without_deepbind(flags) } else { flags } }
 }
 
 /// For a C library without such a function.
@@ -45,7 +45,7 @@ extern "C" fn nothing() -> *mut c_void {
 }
 
 macro_rules! wrapper {
-    ($(#[$note:meta])* $name:ident, $way:ident, $flags:literal, ($($arg:ident: $type:ty),*)) => {
+    ($(#[$note:meta])* $name:ident, $target:ident, $flags:literal, ($($arg:ident: $type:ty),*)) => {
         $(#[$note])*
         ///
         /// # Safety
@@ -56,19 +56,19 @@ macro_rules! wrapper {
                 "push rdi",
                 "push rsi",
                 "push rdx",
-                "call {way}",
+                "call {target}",
                 "pop rcx",
                 "pop rsi",
                 "pop rdi",
                 concat!("mov ", $flags, ", edx"),
                 "jmp rax",
-                way = sym $way,
+                target = sym $target,
             )
         }
     };
 }
 
 wrapper!(/// See dlopen(3).
-    dlopen, way_to_dlopen, "esi", (file: *const c_char, flags: c_int));
+    dlopen, target_of_dlopen, "esi", (file: *const c_char, flags: c_int));
 wrapper!(/// See dlopen(3).
-    dlmopen, way_to_dlmopen, "edx", (namespace: c_long, file: *const c_char, flags: c_int));
+    dlmopen, target_of_dlmopen, "edx", (namespace: c_long, file: *const c_char, flags: c_int));

@@ -88,7 +88,7 @@ pub unsafe fn ioctl(fd: c_int, request: c_ulong, argument: usize) -> c_int {
         return fail(libc::EINVAL);
     }
     match next!(c"ioctl", unsafe extern "C" fn(c_int, c_ulong, ...) -> c_int) {
-        // SAFETY: the caller's promise.
+        // SAFETY: libc's function gets the program's own arguments.
         Some(next) => unsafe { next(fd, request, argument) },
         None => -1,
     }

@@ -88,7 +88,7 @@ pub unsafe fn setsockopt(fd: c_int, level: c_int, name: c_int, value: usize, len
         return fail(libc::ENOPROTOOPT);
     }
     match next!(c"setsockopt", unsafe extern "C" fn(c_int, c_int, c_int, usize, libc::socklen_t) -> c_int) {
-        // SAFETY: the caller's promise.
+        // SAFETY: libc's function gets the program's own arguments.
         Some(next) => unsafe { next(fd, level, name, value, len) },
         None => -1,
     }

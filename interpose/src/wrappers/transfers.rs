@@ -52,13 +52,16 @@ direct!(/// See recv(2).
 direct!(/// See send(2).
     send, c"send", SYS_sendto, (fd: c_int, buffer: Buffer, n: usize, flags: c_int) -> isize, as [fd, buffer, n, flags, 0, 0]);
 direct!(/// See sendto(2).
-    sendto, c"sendto", SYS_sendto, (fd: c_int, buffer: Buffer, n: usize, flags: c_int, to: *const sockaddr, len: socklen_t) -> isize, as [fd, buffer, n, flags, to, len]);
+    sendto, c"sendto", SYS_sendto, (fd: c_int, buffer: Buffer, n: usize, flags: c_int, to: *const sockaddr, len: socklen_t) -> isize,
+    as [fd, buffer, n, flags, to, len]);
 direct!(/// See poll(2).
     poll, c"poll", SYS_poll, (polls: *mut pollfd, n: libc::nfds_t, time: c_int) -> c_int, as [polls, n, time]);
 direct!(/// See epoll_wait(2).
-    epoll_wait, c"epoll_wait", SYS_epoll_wait, (fd: c_int, events: *mut epoll_event, n: c_int, time: c_int) -> c_int, as [fd, events, n, time]);
+    epoll_wait, c"epoll_wait", SYS_epoll_wait, (fd: c_int, events: *mut epoll_event, n: c_int, time: c_int) -> c_int,
+    as [fd, events, n, time]);
 direct!(/// See recvfrom(2).
-    recvfrom, c"recvfrom", SYS_recvfrom, (fd: c_int, buffer: Buffer, n: usize, flags: c_int, from: *mut sockaddr, len: *mut socklen_t) -> isize, as [fd, buffer, n, flags, from, len]);
+    recvfrom, c"recvfrom", SYS_recvfrom, (fd: c_int, buffer: Buffer, n: usize, flags: c_int, from: *mut sockaddr, len: *mut socklen_t) -> isize,
+    as [fd, buffer, n, flags, from, len]);
 direct!(/// See readv(2).
     readv, c"readv", SYS_readv, (fd: c_int, buffers: *const iovec, n: c_int) -> isize, as [fd, buffers, n]);
 direct!(/// See writev(2).
@@ -84,7 +87,7 @@ pub unsafe fn vmsplice(fd: c_int, buffers: *const iovec, n: usize, flags: u32) -
         return returned(execution::perform(engine, libc::SYS_vmsplice, args));
     }
     match next!(c"vmsplice", unsafe extern "C" fn(c_int, *const iovec, usize, u32) -> isize) {
-        // SAFETY: the caller's promise.
+        // SAFETY: libc's function gets the program's own arguments.
         Some(next) => unsafe { next(fd, buffers, n, flags) },
         None => -1,
     }
@@ -104,7 +107,7 @@ macro_rules! checked {
                     return unsafe { next($($arg,)* room) };
                 }
             }
-            // SAFETY: the caller's promise.
+            // SAFETY: the program's own arguments, whose buffer is long enough, as was just seen.
             unsafe { $plain($($arg),*) }
         }
     };
@@ -125,6 +128,6 @@ pub unsafe fn __recv_chk(fd: c_int, buffer: Buffer, n: usize, room: usize, flags
             return unsafe { next(fd, buffer, n, room, flags) };
         }
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the program's own arguments, whose buffer is long enough, as was just seen.
     unsafe { recv(fd, buffer, n, flags) }
 }

@@ -5,8 +5,8 @@
 //! own through one word of initial-exec TLS (`current.rs`), which costs two loads and never allocates. Behind the
 //! record lies the thread's alternate signal stack: the program's own stacks may lie in paged memory.
 
+mod area;
 mod current;
-mod room;
 
 use super::gauges;
 use core::cell::Cell;
@@ -19,16 +19,16 @@ use vmcore::sync::Lock;
 use vmcore::sys::memory::{self, Protection};
 use vmcore::sys::thread as sys;
 
+pub use area::{Area, PerThread};
 use current::set_current;
 pub use current::{current, storage_offset};
-pub use room::{Resident, Room};
 
 /// Bytes of a record.
 const RECORD: usize = 4096;
 /// Bytes of an alternate stack.
 pub const STACK: usize = 64 * 1024;
 
-/// A thread's record. All zero is the record of no thread.
+/// What this library keeps of one thread. A record whose bytes are all zero belongs to no thread.
 #[repr(C)]
 pub struct Thread {
     /// Syscall User Dispatch reads this byte at every system call: 0 lets it pass, 1 traps it.
@@ -42,9 +42,9 @@ pub struct Thread {
     /// What the thread counted.
     pub counters: Counters,
     /// What the floor `guard` keeps for this thread.
-    pub(crate) guard_room: Room<2560>,
+    pub(crate) guard_area: Area<2560>,
     /// What the floor `signals` keeps for this thread.
-    pub(crate) signals_room: Room<512>,
+    pub(crate) signals_area: Area<512>,
     /// Bytes allocated minus freed that the process's gauge knows of.
     pub reported: Cell<i64>,
     /// Rounds of thread-specific destructors that this thread has seen.
@@ -60,7 +60,7 @@ pub struct Thread {
 
 const _: () = assert!(size_of::<Thread>() <= RECORD);
 
-// SAFETY: only the thread itself uses what is not atomic, and so it is with what lies in the rooms.
+// SAFETY: only the thread itself uses what is not atomic, and so it is with what lies in the areas.
 unsafe impl Sync for Thread {}
 
 /// Every record that was ever made, newest first.
@@ -251,7 +251,7 @@ pub fn keep_current(record: &'static Thread) {
 /// # Safety
 /// Called in a child before any other thread exists, by the copy of the thread that forked.
 pub unsafe fn survive_fork(own: Option<&Thread>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: no other thread exists in the child, as the caller promises, so nobody holds the lock.
     unsafe { ENTRANCE.reset() };
     PROCESS.store(sys::process_id(), Ordering::Relaxed);
     for record in all() {

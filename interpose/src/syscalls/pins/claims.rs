@@ -1,7 +1,7 @@
 //! Pinning what a call will access, as the walk over its arguments finds it.
 
 use super::Pins;
-use crate::syscalls::memory;
+use crate::syscalls::memory::{self, CAREFUL};
 use crate::syscalls::shapes::Memory;
 use vmcore::engine::Engine;
 use vmcore::page::Access;
@@ -23,9 +23,6 @@ pub struct Claims<'a> {
     pub transfers: bool,
 }
 
-/// Ranges beyond this length are cut where their block ends, or where the blocks end: programs pass
-/// careless lengths.
-pub const CAREFUL: usize = 64 << 10;
 /// The longest string that the kernel takes.
 const LONGEST_TEXT: usize = 128 << 10;
 

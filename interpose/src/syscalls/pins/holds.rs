@@ -31,7 +31,7 @@ pub struct Holds([Hold; HOLDS]);
 
 impl Hold {
     /// Pins a range; false if it cannot be pinned whole.
-    pub fn pin(&self, engine: &'static Engine, range: &Range) -> bool {
+    pub fn pin(&self, engine: &'static Engine, range: &HeldRange) -> bool {
         let count = self.count.get();
         let Some(place) = self.ranges.get(count) else {
             return false;
@@ -79,7 +79,7 @@ impl Holds {
 
 /// Memory that a call accesses.
 #[derive(Clone, Copy)]
-pub struct Range {
+pub struct HeldRange {
     address: usize,
     len: usize,
     access: Access,
@@ -93,20 +93,20 @@ pub struct Ranges {
     pub total: usize,
     /// There are too many, or they cannot be found without a fault.
     pub failed: bool,
-    list: [Range; RANGES],
+    list: [HeldRange; RANGES],
 }
 
 impl Ranges {
     /// None yet.
     #[inline(always)]
     pub fn new(engine: &'static Engine) -> Ranges {
-        let none = Range { address: 0, len: 0, access: Access::Read };
+        let none = HeldRange { address: 0, len: 0, access: Access::Read };
         Ranges { engine, count: 0, total: 0, failed: false, list: [none; RANGES] }
     }
 
     /// What was found.
     #[inline(always)]
-    pub fn found(&self) -> &[Range] {
+    pub fn found(&self) -> &[HeldRange] {
         self.list.get(..self.count).unwrap_or(&[])
     }
 
@@ -126,7 +126,7 @@ impl Memory for Ranges {
         }
         match self.list.get_mut(self.count) {
             Some(place) => {
-                *place = Range { address, len, access };
+                *place = HeldRange { address, len, access };
                 self.count += 1;
                 self.total = self.total.saturating_add(len);
             }

@@ -13,7 +13,7 @@ use vmcore::sys::memory::{self, Protection};
 
 /// How the result of a call is treated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum Ending {
     /// Handed to the program.
     Plain,
     /// A futex wait: repeated if its word was absent, which the kernel finds before it sleeps.
@@ -58,7 +58,7 @@ pub struct Slot {
     /// Its arguments.
     pub now: [usize; 6],
     /// How the result is treated.
-    pub kind: Kind,
+    pub ending: Ending,
     /// Whether the context must come back to us when the call has ended.
     pub finish: bool,
     /// Bytes transferred, or times repeated, so far.
@@ -93,7 +93,7 @@ impl Slot {
         args: [0; 6],
         now_number: 0,
         now: [0; 6],
-        kind: Kind::Plain,
+        ending: Ending::Plain,
         finish: false,
         done: 0,
         piece: 0,

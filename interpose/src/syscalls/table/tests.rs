@@ -1,7 +1,7 @@
 //! What is true of every row.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::transfer::Layout;
+use super::transfer::Form;
 use super::*;
 use crate::syscalls::shapes::Len;
 use std::collections::BTreeSet;
@@ -69,11 +69,11 @@ fn families_and_shapes_agree() {
         let good = match call.family {
             Family::Moves(transfer) => {
                 let (arg, next) = (transfer.arg as u8, transfer.arg as u8 + 1);
-                let expected = match (transfer.layout, transfer.access) {
-                    (Layout::Buffer, Access::Write) => Shape::Out(Len::Arg(next)),
-                    (Layout::Buffer, Access::Read) => Shape::In(Len::Arg(next)),
-                    (Layout::Vector(_), access) => Shape::Vector(access, next),
-                    (Layout::Message, access) => Shape::Message(access),
+                let expected = match (transfer.form, transfer.access) {
+                    (Form::Buffer, Access::Write) => Shape::Out(Len::Arg(next)),
+                    (Form::Buffer, Access::Read) => Shape::In(Len::Arg(next)),
+                    (Form::Vector(_), access) => Shape::Vector(access, next),
+                    (Form::Message, access) => Shape::Message(access),
                 };
                 at(arg) == Some(expected) && call.way == Way::Waits
             }
@@ -93,9 +93,9 @@ fn families_and_shapes_agree() {
 #[test]
 fn vectors_have_a_call_with_one_buffer() {
     for call in CALLS {
-        if let Some(Layout::Vector(single)) = call.transfer().map(|transfer| transfer.layout) {
+        if let Some(Form::Vector(single)) = call.transfer().map(|transfer| transfer.form) {
             let (many, one) = (call.transfer().unwrap(), find(single).transfer().unwrap());
-            assert_eq!((one.layout, one.access, one.at_offset), (Layout::Buffer, many.access, many.at_offset), "{}", call.name);
+            assert_eq!((one.form, one.access, one.at_offset), (Form::Buffer, many.access, many.at_offset), "{}", call.name);
         }
     }
 }

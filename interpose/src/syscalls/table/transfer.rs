@@ -10,7 +10,7 @@ pub struct Transfer {
     /// Argument with the buffer, the vector or the message.
     pub arg: usize,
     /// What is there.
-    pub layout: Layout,
+    pub form: Form,
     /// `Write` when the kernel writes to the program's memory.
     pub access: Access,
     /// Whether argument 3 is a file offset.
@@ -19,7 +19,7 @@ pub struct Transfer {
 
 /// How the program's memory is given to a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Layout {
+pub enum Form {
     /// An address and, in the next argument, a length.
     Buffer,
     /// A vector; the number of the same call with a single buffer.
@@ -30,17 +30,17 @@ pub enum Layout {
 
 /// A transfer from or to the buffer that argument `arg` points to.
 pub const fn buffer(arg: usize, access: Access) -> Transfer {
-    Transfer { arg, layout: Layout::Buffer, access, at_offset: false }
+    Transfer { arg, form: Form::Buffer, access, at_offset: false }
 }
 
 /// A transfer from or to a vector; `single` is the same with one buffer.
 pub const fn vector(access: Access, single: c_long) -> Transfer {
-    Transfer { arg: 1, layout: Layout::Vector(single), access, at_offset: false }
+    Transfer { arg: 1, form: Form::Vector(single), access, at_offset: false }
 }
 
 /// A transfer from or to the buffers of a message.
 pub const fn message(access: Access) -> Transfer {
-    Transfer { arg: 1, layout: Layout::Message, access, at_offset: false }
+    Transfer { arg: 1, form: Form::Message, access, at_offset: false }
 }
 
 impl Transfer {
@@ -51,6 +51,6 @@ impl Transfer {
 
     /// Whether the call receives so many bytes at argument `arg` as it returns.
     pub fn receives(self, arg: u8) -> bool {
-        self.access == Access::Write && self.layout == Layout::Buffer && self.arg == arg as usize
+        self.access == Access::Write && self.form == Form::Buffer && self.arg == arg as usize
     }
 }

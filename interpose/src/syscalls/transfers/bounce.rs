@@ -1,9 +1,8 @@
 //! Bounce buffers: arguments lie in memory of ours for the length of a call, because they cannot be pinned
 //! whole, or because the call may wait for long and more is pinned already than may be.
 
-use super::LARGEST;
 use crate::syscalls::memory;
-use crate::syscalls::pins::slots::{BounceBuffer, Kind, Slot};
+use crate::syscalls::pins::slots::{BounceBuffer, Ending, Slot};
 use crate::syscalls::shapes::walk::walk;
 use crate::syscalls::shapes::{Memory, Shape};
 use crate::syscalls::table;
@@ -11,6 +10,8 @@ use core::ffi::c_long;
 use vmcore::engine::Engine;
 use vmcore::page::Access;
 
+/// The largest message that goes through our memory.
+pub const LARGEST: usize = 64 << 20;
 /// The longest string that the kernel takes.
 const LONGEST_TEXT: usize = 128 << 10;
 
@@ -101,7 +102,7 @@ pub fn place(engine: &'static Engine, slot: &mut Slot, which: &[(u8, usize, Acce
     if total > 2 * LARGEST || !slot.borrow(total) {
         return Err(-(libc::ENOMEM as isize));
     }
-    slot.kind = Kind::Bounced;
+    slot.ending = Ending::Bounced;
     slot.finish = true;
     let mut ours = slot.temporary.0;
     for (place, (arg, len, access)) in slot.bounces.iter_mut().zip(which) {

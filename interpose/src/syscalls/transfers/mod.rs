@@ -13,11 +13,12 @@ mod vectors;
 
 use super::memory;
 use super::pins::claims::Claims;
-use super::pins::slots::{Kind, Slot};
+use super::pins::slots::{Ending, Slot};
 use super::requests;
 use super::shapes::Memory;
 use super::table;
-use super::table::transfer::{Layout, Transfer};
+use super::table::transfer::{Form, Transfer};
+use bounce::LARGEST;
 use file::File;
 use vectors::{exchange, spread, vector_total};
 use vmcore::engine::Engine;
@@ -28,8 +29,6 @@ use vmcore::sys;
 pub const WAIT_WITH: usize = 64 << 10;
 /// A piece of a transfer through our memory.
 const BOUNCE: usize = 256 << 10;
-/// The largest message that goes through our memory.
-pub const LARGEST: usize = 64 << 20;
 /// The kernel transfers no more in one call.
 const MOST: usize = 0x7fff_f000;
 
@@ -47,9 +46,9 @@ pub fn arrange(engine: &'static Engine, slot: &mut Slot, transfer: Transfer, fil
     slot.once = transfer.access == Access::Write
         && file == File::Stream
         && !(slot.number == libc::SYS_recvfrom && slot.args[3] & WAITALL != 0);
-    match (transfer.layout, file) {
-        (Layout::Buffer, File::Stream) if crowded => {
-            slot.kind = Kind::Bounce;
+    match (transfer.form, file) {
+        (Form::Buffer, File::Stream) if crowded => {
+            slot.ending = Ending::Bounce;
             slot.total = slot.args[transfer.arg + 1].min(MOST);
             if !slot.borrow(slot.total.min(WAIT_WITH)) {
                 return Err(-(libc::ENOBUFS as isize));
@@ -57,12 +56,12 @@ pub fn arrange(engine: &'static Engine, slot: &mut Slot, transfer: Transfer, fil
             peer(engine, slot, transfer);
             next_bounce(engine, slot, transfer)
         }
-        (Layout::Buffer, File::Regular | File::Stream) => {
-            slot.kind = Kind::Pieces;
+        (Form::Buffer, File::Regular | File::Stream) => {
+            slot.ending = Ending::Pieces;
             slot.total = slot.args[transfer.arg + 1].min(MOST);
             next_piece(engine, slot, transfer)
         }
-        (Layout::Buffer, File::Message) => {
+        (Form::Buffer, File::Message) => {
             let Some(len) = slot.args.get(transfer.arg + 1).copied() else {
                 return Err(EFAULT);
             };
@@ -71,8 +70,8 @@ pub fn arrange(engine: &'static Engine, slot: &mut Slot, transfer: Transfer, fil
             slot.now[transfer.arg + 1] = len.min(LARGEST);
             bounce::place(engine, slot, &[(transfer.arg as u8, len.min(LARGEST), transfer.access)])
         }
-        (Layout::Vector(_), _) => {
-            slot.kind = Kind::Bounce;
+        (Form::Vector(_), _) => {
+            slot.ending = Ending::Bounce;
             slot.total = vector_total(engine, slot.args[transfer.arg], slot.args[transfer.arg + 1]);
             let len = if file == File::Message { slot.total.min(LARGEST) } else { slot.total.min(BOUNCE) };
             if !slot.borrow(len) {
@@ -80,7 +79,7 @@ pub fn arrange(engine: &'static Engine, slot: &mut Slot, transfer: Transfer, fil
             }
             next_bounce(engine, slot, transfer)
         }
-        (Layout::Message, _) => message(engine, slot, transfer),
+        (Form::Message, _) => message(engine, slot, transfer),
     }
 }
 
@@ -135,16 +134,16 @@ fn next_bounce(engine: &'static Engine, slot: &mut Slot, transfer: Transfer) -> 
             return Err(EFAULT);
         }
     }
-    if transfer.layout == Layout::Buffer {
+    if transfer.form == Form::Buffer {
         (slot.now[transfer.arg], slot.now[transfer.arg + 1]) = (at, slot.piece);
         return Ok(());
     }
     let offset = slot.args[3] as isize;
     // Version 2 of the vector calls: an offset of -1 is the file's own position.
-    slot.now_number = match (slot.number, transfer.layout) {
+    slot.now_number = match (slot.number, transfer.form) {
         (libc::SYS_preadv2, _) if offset == -1 => libc::SYS_read,
         (libc::SYS_pwritev2, _) if offset == -1 => libc::SYS_write,
-        (_, Layout::Vector(single)) => single,
+        (_, Form::Vector(single)) => single,
         (number, _) => number,
     };
     slot.now = [slot.args[0], at, slot.piece, slot.args[3].wrapping_add(slot.done), 0, 0];
@@ -165,7 +164,7 @@ fn message(engine: &'static Engine, slot: &mut Slot, transfer: Transfer) -> Resu
     let mut claims = Claims::new(engine, &mut slot.pins);
     claims.claim(1, name, name_len & 0xffff, transfer.access);
     claims.claim(1, control, control_len.min(1 << 20), transfer.access);
-    slot.kind = Kind::Bounce;
+    slot.ending = Ending::Bounce;
     slot.once = true;
     slot.total = vector_total(engine, iov, iov_len);
     let len = slot.total.min(LARGEST);
@@ -188,9 +187,9 @@ fn message(engine: &'static Engine, slot: &mut Slot, transfer: Transfer) -> Resu
 
 /// A call has returned: its result for the program, or `None` when it goes on with another piece.
 pub fn advance(engine: &'static Engine, slot: &mut Slot, result: isize) -> Option<isize> {
-    match slot.kind {
-        Kind::Plain => return Some(result),
-        Kind::Retry => {
+    match slot.ending {
+        Ending::Plain => return Some(result),
+        Ending::Retry => {
             slot.done += 1;
             if result != EFAULT || slot.done > 1000 {
                 return Some(result);
@@ -198,12 +197,12 @@ pub fn advance(engine: &'static Engine, slot: &mut Slot, result: isize) -> Optio
             touch(engine, slot.args[0]);
             return None;
         }
-        Kind::Requests => {
+        Ending::Requests => {
             requests::returned(engine, slot, result);
             return Some(result);
         }
-        Kind::Bounced => return Some(bounce::end(engine, slot, result)),
-        Kind::Pieces | Kind::Bounce => {}
+        Ending::Bounced => return Some(bounce::end(engine, slot, result)),
+        Ending::Pieces | Ending::Bounce => {}
     }
     let Some(transfer) = table::find(slot.number).transfer() else {
         return Some(result);
@@ -212,10 +211,10 @@ pub fn advance(engine: &'static Engine, slot: &mut Slot, result: isize) -> Optio
         return Some(if slot.done > 0 { slot.done as isize } else { result });
     }
     let got = (result as usize).min(slot.piece);
-    if slot.kind == Kind::Bounce && transfer.access == Access::Write {
+    if slot.ending == Ending::Bounce && transfer.access == Access::Write {
         exchange(engine, slot, transfer, got, true);
     }
-    if transfer.layout == Layout::Message {
+    if transfer.form == Form::Message {
         if transfer.access == Access::Write {
             // What the kernel tells in the header: the lengths of the name and of the control data, flags.
             memory::poke(engine, slot.args[1] + 8, &(slot.scratch[1] as u32).to_ne_bytes());
@@ -236,8 +235,8 @@ pub fn advance(engine: &'static Engine, slot: &mut Slot, result: isize) -> Optio
 }
 
 fn next(engine: &'static Engine, slot: &mut Slot, transfer: Transfer) -> Result<(), isize> {
-    match slot.kind {
-        Kind::Pieces => next_piece(engine, slot, transfer),
+    match slot.ending {
+        Ending::Pieces => next_piece(engine, slot, transfer),
         _ => next_bounce(engine, slot, transfer),
     }
 }
@@ -251,7 +250,7 @@ fn take_more(engine: &'static Engine, slot: &mut Slot, transfer: Transfer, first
             return;
         };
         got = (more as usize).min(slot.piece);
-        if slot.kind == Kind::Bounce {
+        if slot.ending == Ending::Bounce {
             exchange(engine, slot, transfer, got, true);
         }
         slot.done += got;

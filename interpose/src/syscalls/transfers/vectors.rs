@@ -6,16 +6,16 @@ use crate::syscalls::pins::claims::Claims;
 use crate::syscalls::pins::slots::Slot;
 use crate::syscalls::pins::Pins;
 use crate::syscalls::shapes::walk::each_buffer;
-use crate::syscalls::table::transfer::{Layout, Transfer};
+use crate::syscalls::table::transfer::{Form, Transfer};
 use vmcore::engine::Engine;
 
 /// Copies between the call's buffers, from `skip` bytes on, and our memory; how many bytes.
 pub fn exchange(engine: &'static Engine, slot: &Slot, transfer: Transfer, len: usize, to_program: bool) -> usize {
     let (ours, skip) = (slot.temporary.0, slot.done);
-    match transfer.layout {
-        Layout::Buffer => memory::copy(engine, ours, slot.args[transfer.arg].wrapping_add(skip), len, to_program),
-        Layout::Vector(_) => spread(engine, (slot.args[transfer.arg], slot.args[transfer.arg + 1]), skip, ours, len, to_program),
-        Layout::Message => spread(engine, (slot.scratch[10], slot.scratch[11]), skip, ours, len, to_program),
+    match transfer.form {
+        Form::Buffer => memory::copy(engine, ours, slot.args[transfer.arg].wrapping_add(skip), len, to_program),
+        Form::Vector(_) => spread(engine, (slot.args[transfer.arg], slot.args[transfer.arg + 1]), skip, ours, len, to_program),
+        Form::Message => spread(engine, (slot.scratch[10], slot.scratch[11]), skip, ours, len, to_program),
     }
 }
 

@@ -3,8 +3,8 @@
 //! A thread's calls are trapped from the moment its selector says so; but it may be inside a call at
 //! that moment, whose memory nobody has pinned. So each thread is watched in `/proc/self/task` until
 //! it is seen waiting in a call, whose memory is then pinned on its behalf; or comes to a direct call,
-//! and is in none; or has answered a signal from user mode. A trap while SIGSYS is blocked would kill, and libc blocks every signal for short
-//! moments: those pass first.
+//! and is in none; or has answered a signal from user mode. A trap while SIGSYS is blocked would kill, and
+//! libc blocks every signal for short moments: the arming thread lets those pass first.
 
 mod proc;
 mod strangers;

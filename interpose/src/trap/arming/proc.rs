@@ -18,7 +18,7 @@ pub enum Whereabouts {
 
 /// Reads a small file of a thread.
 fn read(tid: u32, name: &str, buffer: &mut [u8]) -> Option<usize> {
-    let mut path = Path::new();
+    let mut path = ShortPath::new();
     // By its number: we may be a child that shares its parent's memory.
     write!(path, "/proc/{}/task/{tid}/{name}", thread::process()).ok()?;
     let path = path.text()?;
@@ -37,15 +37,15 @@ fn read(tid: u32, name: &str, buffer: &mut [u8]) -> Option<usize> {
 }
 
 /// A short path, made without allocating.
-pub struct Path {
+pub struct ShortPath {
     bytes: [u8; 64],
     len: usize,
 }
 
-impl Path {
+impl ShortPath {
     /// Empty.
-    pub const fn new() -> Path {
-        Path { bytes: [0; 64], len: 0 }
+    pub const fn new() -> ShortPath {
+        ShortPath { bytes: [0; 64], len: 0 }
     }
 
     /// As a C string.
@@ -54,7 +54,7 @@ impl Path {
     }
 }
 
-impl Write for Path {
+impl Write for ShortPath {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         // One byte stays zero.
         if self.len + text.len() >= self.bytes.len() {

@@ -2,7 +2,7 @@
 //! armed, each is asked by SIGSYS to enter, and does so in the handler. One that blocks SIGSYS stays
 //! without a guard.
 
-use super::proc::Path;
+use super::proc::ShortPath;
 use crate::births::threads;
 use crate::guard::{dispatch_on, prepare_thread};
 use crate::shared::thread;
@@ -26,7 +26,7 @@ fn is_known(tid: u32) -> bool {
 
 /// Asks every thread of the process that has no record to enter.
 pub fn invite() {
-    let mut path = Path::new();
+    let mut path = ShortPath::new();
     let Ok(()) = write!(path, "/proc/{}/task", thread::process()) else {
         return;
     };
@@ -76,7 +76,7 @@ pub fn enter(context: &mut Ucontext) -> bool {
     let Some(record) = thread::reserve().filter(|record| prepare_thread(record)) else {
         return true;
     };
-    record.signals().inherit(&signals::ThreadState::default());
+    record.signals().inherit(&signals::SignalState::default());
     // Its storage is its creator's, unless nobody has left a record there.
     thread::begin(record, thread::current().is_none());
     record.signals().alternate.set(Alternate::from_kernel(&context.stack));

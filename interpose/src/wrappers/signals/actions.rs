@@ -14,7 +14,7 @@ use vmcore::sys::{Errno, Result};
 /// # Safety
 /// Null or a set.
 pub unsafe fn read_set(set: *const libc::sigset_t) -> Option<SignalSet> {
-    // SAFETY: the caller's promise.
+    // SAFETY: it is not null, so it is a set, as the caller promises.
     (!set.is_null()).then(|| SignalSet(unsafe { set.cast::<u64>().read_unaligned() }))
 }
 
@@ -26,14 +26,14 @@ unsafe fn tell<T>(to: *mut T, value: &T) -> Result<()> {
     if to.is_null() {
         return Ok(());
     }
-    // SAFETY: the caller's promise, and a value as long as that.
+    // SAFETY: `value` is as long as that; `to` is the program's, and what cannot be written there ends the copy.
     unsafe { memory::copy_for_program(to as usize, core::ptr::from_ref(value) as usize, size_of::<T>()) }
 }
 
 /// # Safety
 /// As [`tell`].
 unsafe fn write_set(to: *mut libc::sigset_t, set: SignalSet) -> Result<()> {
-    // SAFETY: the caller's promise; the kernel's sets are one word.
+    // SAFETY: `to` is null or a set of the program's, as the caller promises; the kernel's sets are one word.
     unsafe { tell(to.cast::<u64>(), &set.0) }
 }
 
@@ -66,7 +66,7 @@ macro_rules! sigaction {
         /// # Safety
         /// As the original.
         pub unsafe fn $name(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
-            // SAFETY: the caller's promise.
+            // SAFETY: the program gives null or an action.
             let new = unsafe { new.as_ref() };
             let new = new.map(|new| {
                 // SAFETY: a set of the caller's.
@@ -74,7 +74,7 @@ macro_rules! sigaction {
                 (new.sa_sigaction, new.sa_flags, mask)
             });
             let result = change_action(signal, new);
-            // SAFETY: the caller's promise.
+            // SAFETY: the program gives null or room for an action.
             if let (Ok(was), Some(old)) = (&result, unsafe { old.as_mut() }) {
                 old.sa_sigaction = was.handler;
                 old.sa_flags = was.flags as c_int;
@@ -96,7 +96,7 @@ sigaction!(__sigaction);
 /// # Safety
 /// As sigprocmask.
 unsafe fn change_mask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the program gives a set, or null, and room for a set, or null.
     unsafe {
         let was = masks::change(how, read_set(set).map(without_internal))?;
         write_set(old, was)
@@ -108,7 +108,7 @@ unsafe fn change_mask(how: c_int, set: *const libc::sigset_t, old: *mut libc::si
 /// # Safety
 /// As the original.
 pub unsafe fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the arguments are those of sigprocmask.
     answer(unsafe { change_mask(how, set, old) })
 }
 
@@ -117,7 +117,7 @@ pub unsafe fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc
 /// # Safety
 /// As the original.
 pub unsafe fn pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the arguments are those of sigprocmask, too.
     match unsafe { change_mask(how, set, old) } {
         Ok(()) => 0,
         Err(error) => error.0,
@@ -134,7 +134,7 @@ pub unsafe fn sigpending(set: *mut libc::sigset_t) -> c_int {
         if set.is_null() {
             return Err(Errno(libc::EFAULT));
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: it is not null, so it is room for a set.
         unsafe { write_set(set, SignalSet(pending.0 | kept.0)) }
     };
     answer(kernel::pending().and_then(said))
@@ -146,7 +146,8 @@ pub unsafe fn sigpending(set: *mut libc::sigset_t) -> c_int {
 /// As the original.
 pub unsafe fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
     let here = 0u8;
-    // SAFETY: the caller's promise.
+    // SAFETY: the program gives null or a stack, and null or room for one; what cannot be read or written ends the
+    // copy; and its stack stays, as sigaltstack asks.
     unsafe {
         let mut given = core::mem::MaybeUninit::<libc::stack_t>::uninit();
         let given = if new.is_null() {

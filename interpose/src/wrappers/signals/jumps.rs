@@ -29,7 +29,7 @@ const CONTEXT_NOTE: usize = MASK + 120;
 unsafe fn save(at: *mut u64) {
     let blocked = thread::current().map_or(0, |thread| thread.signals().blocked.get());
     let mask = if blocked == 0 { None } else { kernel::change_mask(libc::SIG_BLOCK, None).ok() };
-    // SAFETY: the caller's promise.
+    // SAFETY: `at` is the last word of a set, as the caller promises.
     unsafe { at.write_unaligned(mask.map_or(0, |mask| note(mask.0, blocked))) };
 }
 
@@ -38,7 +38,7 @@ unsafe fn save(at: *mut u64) {
 /// # Safety
 /// `mask` must be the first word of a set, and `at` its last; or of what looks like one.
 unsafe fn load(mask: *mut u64, at: *const u64) {
-    // SAFETY: the caller's promise.
+    // SAFETY: both are words of what is as long as a set, as the caller promises.
     let (set, noted) = unsafe { (mask.read_unaligned(), at.read_unaligned()) };
     let is_good = noted == note(set & !OURS, noted & OURS);
     let blocked = set & OURS | if is_good { noted & OURS } else { 0 };
@@ -48,7 +48,7 @@ unsafe fn load(mask: *mut u64, at: *const u64) {
     let trapped = thread.is_some_and(|thread| thread.selector.load(Ordering::Relaxed) != 0);
     let wanted = if trapped { set | blocked } else { set & !OURS };
     if wanted != set {
-        // SAFETY: the caller's promise.
+        // SAFETY: as above; the word is the program's mask, which is about to be loaded.
         unsafe { mask.write_unaligned(wanted) };
     }
     if let Some(thread) = thread {
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn setjmp(jump: *mut c_void) -> c_int {
 /// # Safety
 /// A jmp_buf that was filled.
 unsafe fn before_longjmp(jump: *mut c_void) {
-    // SAFETY: the caller's promise.
+    // SAFETY: a jmp_buf that was filled says at SAVED whether a set follows, as the caller promises.
     unsafe {
         if jump.wrapping_byte_add(SAVED).cast::<c_int>().read() != 0 {
             load(jump.wrapping_byte_add(SAVED + 8).cast(), jump.wrapping_byte_add(JUMP_NOTE).cast());
@@ -129,7 +129,7 @@ macro_rules! longjmp {
         /// As the original.
         pub unsafe fn $name(jump: *mut c_void, value: c_int) -> ! {
             let next = next!(c"siglongjmp", Jump);
-            // SAFETY: the caller's promise.
+            // SAFETY: the program jumps to a jmp_buf that setjmp has filled.
             unsafe {
                 before_longjmp(jump);
                 next.map_or_else(|| no_jump(), |next| next(jump, value))
@@ -151,11 +151,11 @@ pub unsafe fn __longjmp_chk(jump: *mut c_void, value: c_int) -> ! {
     let here = 0u8;
     let leaves = thread::current().is_some_and(|thread| thread.signals().alternate.get().contains(&raw const here as usize));
     if leaves {
-        // SAFETY: the caller's promise.
+        // SAFETY: the program jumps to a jmp_buf that setjmp has filled.
         unsafe { siglongjmp(jump, value) }
     }
     let next = next!(c"__longjmp_chk", Jump);
-    // SAFETY: the caller's promise.
+    // SAFETY: the program jumps to a jmp_buf that setjmp has filled.
     unsafe {
         before_longjmp(jump);
         next.map_or_else(|| no_jump(), |next| next(jump, value))
@@ -180,7 +180,8 @@ pub unsafe extern "C" fn getcontext(context: *mut c_void) -> c_int {
 /// # Safety
 /// A context that was filled, or one in a signal frame.
 unsafe fn before_setcontext(context: *mut c_void) {
-    // SAFETY: the caller's promise; behind the kernel's context in a frame lie words that are no note.
+    // SAFETY: the context was filled, or lies in a signal frame, as the caller promises; behind the kernel's context in
+    // a frame lie words that are no note.
     unsafe { load(context.wrapping_byte_add(MASK).cast(), context.wrapping_byte_add(CONTEXT_NOTE).cast()) };
 }
 
@@ -190,7 +191,7 @@ unsafe fn before_setcontext(context: *mut c_void) {
 /// As the original.
 pub unsafe fn setcontext(context: *mut c_void) -> c_int {
     let next = next!(c"setcontext", unsafe extern "C" fn(*mut c_void) -> c_int);
-    // SAFETY: the caller's promise.
+    // SAFETY: the program goes on in a context that was filled.
     unsafe {
         before_setcontext(context);
         next.map_or(-1, |next| next(context))
@@ -198,7 +199,7 @@ pub unsafe fn setcontext(context: *mut c_void) -> c_int {
 }
 
 unsafe extern "C" fn before_swapcontext(from: *mut c_void, to: *mut c_void) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: the program gives room for a context, and one that was filled.
     unsafe {
         save(from.wrapping_byte_add(CONTEXT_NOTE).cast());
         before_setcontext(to);

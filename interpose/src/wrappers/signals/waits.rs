@@ -139,7 +139,7 @@ unsafe fn kept(set: Set, info: *mut libc::siginfo_t) -> Option<c_int> {
 /// As the original.
 pub unsafe fn sigtimedwait(set: Set, info: *mut libc::siginfo_t, time: Time) -> c_int {
     let next = next!(c"sigtimedwait", unsafe extern "C" fn(Set, *mut libc::siginfo_t, Time) -> c_int);
-    // SAFETY: the caller's promise.
+    // SAFETY: the program gives a set, null or room for an answer, and null or a time.
     unsafe {
         if let Some(signal) = kept(set, info) {
             return signal;
@@ -158,7 +158,7 @@ pub unsafe fn sigtimedwait(set: Set, info: *mut libc::siginfo_t, time: Time) -> 
 /// # Safety
 /// As the original.
 pub unsafe fn sigwaitinfo(set: Set, info: *mut libc::siginfo_t) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the program gives a set, and null or room for an answer.
     unsafe { sigtimedwait(set, info, core::ptr::null()) }
 }
 
@@ -172,7 +172,7 @@ pub unsafe fn sigwait(set: Set, signal: *mut c_int) -> c_int {
     // SAFETY: the cell is this thread's.
     let before = unsafe { *errno };
     loop {
-        // SAFETY: the caller's promise.
+        // SAFETY: the program gives a set, and room for a number.
         unsafe {
             let came = sigtimedwait(set, core::ptr::null_mut(), core::ptr::null());
             let error = core::mem::replace(&mut *errno, before);
