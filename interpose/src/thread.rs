@@ -5,6 +5,7 @@
 //! own through one word of initial-exec TLS, which costs two loads and never allocates. Behind the
 //! record lies the thread's alternate signal stack: the program's own stacks may lie in paged memory.
 
+use crate::signals::room;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU8, Ordering};
 use vmcore::lock::Lock;
@@ -15,8 +16,6 @@ use vmcore::sys::thread as sys;
 
 /// Bytes of a record.
 const RECORD: usize = 4096;
-/// Bytes of an alternate stack.
-pub const STACK: usize = 64 * 1024;
 
 /// A thread's record. All zero is the record of no thread.
 #[repr(C)]
@@ -206,7 +205,7 @@ impl Thread {
         crate::statistics::note_bytes(net.wrapping_sub(self.reported.replace(net)));
     }
 
-    /// The alternate stack: its base; it is [`STACK`] bytes long.
+    /// The lower end of the alternate stack, whose parts `signals::room` measures.
     pub fn stack(&self) -> usize {
         core::ptr::from_ref(self) as usize + RECORD
     }
@@ -241,7 +240,7 @@ pub fn reserve() -> Option<&'static Thread> {
         at = record.next.load(Ordering::Acquire);
     }
     if at.is_null() {
-        at = memory::reserve(RECORD + STACK, Protection::ReadWrite).ok()? as *mut Thread;
+        at = memory::reserve(RECORD + room::of_this_processor().whole(), Protection::ReadWrite).ok()? as *mut Thread;
         // SAFETY: fresh zeroed memory, large enough and valid as a record.
         let record = unsafe { &*at };
         record.next.store(REGISTRY.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -11,9 +11,9 @@
 use super::frame::{self, register, Context, Frame};
 use super::kernel::{self, Action, Handler, Info};
 use super::masks::{self, Temporary};
-use super::{actions, fault, kernel_stack, trampolines, DEPARTURE, OURS};
+use super::{actions, fault, kernel_stack, room, stack, trampolines, OURS};
 use crate::syscalls;
-use crate::thread::{self, Thread, STACK};
+use crate::thread::{self, Thread};
 use core::ffi::{c_int, c_void};
 use vmcore::engine::Engine;
 use vmcore::sys::thread::SignalSet;
@@ -49,7 +49,7 @@ pub unsafe fn perform(action: &Action, info: &Info, context: &mut Context) {
 
 /// Whether `at` lies in the alternate stack that we gave to the thread.
 pub fn is_own_stack(thread: &Thread, at: usize) -> bool {
-    (thread.stack()..thread.stack() + STACK).contains(&at)
+    (thread.stack()..thread.stack() + room::of_this_processor().whole()).contains(&at)
 }
 
 /// What is blocked while the handler runs that came under the mask `now`.
@@ -165,7 +165,8 @@ pub(super) unsafe extern "C" fn returning(context: *mut Context) -> *mut Context
     // SAFETY: the caller's promise.
     let (context, temporary) = unsafe { (&mut *context, (*frame).temporary) };
     state.temporary.set(temporary);
-    if let Ok(changed) = state.alternate.get().changed(&context.stack, core::ptr::from_ref(context) as usize) {
+    let judge = |stack: &libc::stack_t| stack::judge(thread, stack);
+    if let Ok(changed) = state.alternate.get().changed(&context.stack, core::ptr::from_ref(context) as usize, judge) {
         state.alternate.set(changed);
     }
     context.stack = kernel_stack(thread);
@@ -186,7 +187,6 @@ pub(super) unsafe extern "C" fn returning(context: *mut Context) -> *mut Context
 /// A valid frame.
 unsafe fn depart(thread: &Thread, context: &Context) -> *mut Context {
     const CONTEXT: usize = 64;
-    const VECTORS: usize = 512;
     // Nobody but the fault handler uses the stack from now on, and it starts at the upper end.
     let _ = kernel::change_mask(libc::SIG_SETMASK, Some(masks::for_kernel(SignalSet::ALL)));
     let departure = thread.stack();
@@ -194,9 +194,9 @@ unsafe fn depart(thread: &Thread, context: &Context) -> *mut Context {
     // SAFETY: the state lies where the frame says; ours has room for both, and is nobody else's.
     unsafe {
         copy.write(*context);
-        let len = frame::vectors_len(context.vectors).min(DEPARTURE - VECTORS);
+        let len = frame::vectors_len(context.vectors).min(room::of_this_processor().departure - room::VECTORS);
         if len > 0 {
-            let to = departure + VECTORS;
+            let to = departure + room::VECTORS;
             core::ptr::copy_nonoverlapping(context.vectors as *const u8, to as *mut u8, len);
             (*copy).vectors = to;
         }

@@ -5,6 +5,7 @@
 //! - `deliver`: one entry for every handler of the program. The kernel calls it on our alternate
 //!   stack, which is always there; it builds the frame anew where the program wants it, on pages that
 //!   it brings in first. `frame` is the geometry, `trampolines` the text that handlers come from and return to.
+//! - `room`: how large that stack is, which the processor decides.
 //! - `actions`, `masks`, `stack`: the kernel's calls as the program sees them. They take and give the
 //!   kernel's own forms, so the doors and the system-call guard share them.
 //! - `doors`, `old_doors`, `wait_doors`, `jumps`: the C library's functions of the same names.
@@ -24,21 +25,18 @@ mod jumps;
 pub mod kernel;
 pub mod masks;
 mod old_doors;
+pub mod room;
 pub mod stack;
 pub mod trampolines;
 mod wait_doors;
 
-use crate::thread::{Thread, STACK};
+use crate::thread::Thread;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::sys::thread::SignalSet;
 
 /// The signals that this library needs at any moment: SIGSEGV and SIGSYS.
 pub const OURS: u64 = 1 << (libc::SIGSEGV - 1) | 1 << (libc::SIGSYS - 1);
-
-/// The lower end of a thread's alternate stack: a frame that lies in paged memory is returned from
-/// here. The kernel uses the rest.
-pub const DEPARTURE: usize = 16 * 1024;
 
 /// What the signal doors keep for a thread. All zero: nothing blocked, no alternate stack.
 #[derive(Default)]
@@ -131,5 +129,6 @@ pub fn survive_fork() {
 
 /// The part of a thread's alternate stack that the kernel uses.
 pub fn kernel_stack(thread: &Thread) -> libc::stack_t {
-    libc::stack_t { ss_sp: (thread.stack() + DEPARTURE) as *mut _, ss_flags: 0, ss_size: STACK - DEPARTURE }
+    let room = room::of_this_processor();
+    libc::stack_t { ss_sp: (thread.stack() + room.departure) as *mut _, ss_flags: 0, ss_size: room.kernel }
 }
