@@ -23,4 +23,5 @@ if [ "$mode" = full ] && [ -z "${LIBVMALLOC:-}" ]; then
     check "format" cargo fmt --all --check
     check "clippy" cargo clippy --workspace --all-targets -- -D warnings
     check "model and unit tests" cargo test --workspace
+    check "modules use only those above them" cargo run --quiet -p checks
 fi
