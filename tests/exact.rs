@@ -2,7 +2,7 @@
 //! with real frames, real mappings and a real swap file; every access is then made, so that a page that
 //! is not open where it should be kills the test, and every byte is compared.
 //!
-//! What the simulator says in `tests/oracles.rs`, the pager must do.
+//! What `replay/` says in `tests/oracles.rs`, the pager must do.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test may.
 
