@@ -11,13 +11,15 @@ mod oracle;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use oracle::course::{self, Fault, Reference};
+use oracle::course::{self, Fault};
 use oracle::{number, read, rows, Traces};
+use replay::trace::Reference;
+use replay::Counts;
 use vmcore::config::Config;
 use vmcore::engine::{Engine, Hooks, Who};
 use vmcore::outlook::{Observer, Outlook, Report, Store, View};
 use vmcore::pager::Outcome;
-use vmcore::policy::by_name;
+use vmcore::policy::{by_name, POLICIES};
 use vmcore::region::Place;
 use vmcore::stats::Counter;
 use vmcore::sys::memory::Protection;
@@ -109,6 +111,37 @@ fn s3_fifo_counts_what_the_oracles_count() {
     counts_as_the_oracles("s3fifo-1e", "s3fifo-1e");
 }
 
+/// Policies that no table knows: the pager counts what `replay/` does. (Random draws among the frames of an arena,
+/// which has more than the pool.)
+#[test]
+fn every_policy_counts_what_its_replay_counts() {
+    let mut traces = Traces::default();
+    let (scans, phases) = (traces.get("scanhot").to_vec(), traces.get("phases").to_vec());
+    for policy in POLICIES.iter().filter(|policy| policy.name() != "random") {
+        for (trace, frames) in [(&scans, 50), (&phases, 72)] {
+            let references = trace.iter().map(|&(page, access)| Ok(Reference { page: page.into(), access }));
+            let replayed = replay::run(*policy, frames, references).unwrap();
+            let engine = replay(trace, policy.name(), frames);
+            let count = |counter: Counter| engine.counters.get(counter);
+            let found = Counts {
+                refs: trace.len() as u64,
+                misses: count(Counter::FirstTouch) + count(Counter::SwapIn),
+                evictions: count(Counter::EvictedDirty) + count(Counter::EvictedClean) + count(Counter::EvictedZero),
+                writebacks: count(Counter::EvictedDirty),
+                clean_evictions: count(Counter::EvictedClean) + count(Counter::EvictedZero),
+                swapins: count(Counter::SwapIn),
+                ref_soft_faults: count(Counter::Reference),
+                dirty_faults: count(Counter::FirstWrite),
+                // The pager does not remember which pages it had.
+                ..replayed
+            };
+            assert_eq!(found, replayed, "{policy:?}");
+            // SAFETY: its only region is closed.
+            unsafe { engine.dissolve() };
+        }
+    }
+}
+
 /// Every row of the known answers for a policy and its name in the table.
 fn counts_as_the_oracles(policy: &str, name: &str) {
     let table = read("expected.csv");
@@ -194,7 +227,7 @@ fn the_observer_hears_what_the_course_logs_say() {
 }
 
 /// Makes the access; the line of the fault that the observer heard of, if there was one.
-fn heard(place: &Place, logged: &Logged, frames: u32, reference: &Reference) -> Option<String> {
+fn heard(place: &Place, logged: &Logged, frames: u32, reference: &course::Reference) -> Option<String> {
     access(place, reference.page.into(), reference.access);
     let reports = std::mem::take(&mut *logged.reports.lock().unwrap());
     assert!(reports.len() <= 1, "one access, one fault: {reports:?}");
