@@ -5,7 +5,7 @@
 //! then the turn changes, then the users of the turn before are waited for: whoever came after uses
 //! the new number.
 
-use crate::lock::Lock;
+use crate::sync::Lock;
 use crate::sys::{file, thread, Errno, Result};
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 

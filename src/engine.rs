@@ -1,25 +1,24 @@
-//! The engine as a whole: its parts, how they are made, and what is shared by all of them.
+//! The engine as a whole: its parts, how they are made, and by which rules they are used.
 //!
-//! Lock order, outermost first: the right to close gates, a region's gate, `regions`, `opening`,
-//! `shared`, the pager's lock (`pool`), the trace's lock. The last two are never held during swap I/O,
-//! and none while program memory is touched. The token of a page in transit is not a lock in this
-//! order: its holder may take the pager's lock, but nobody who holds the pager's lock waits for a token.
+//! Each part owns its state; what needs several of them stands above, in `pager/` and the rooms behind it.
+//!
+//! Lock order, outermost first: the right to close gates, a region's gate, the list of regions, `arming`, the growing of
+//! the swap space, the shared region, the pager's lock, the slots' lock, the trace's. None is held during swap I/O, and
+//! none while program memory is touched. The token of a page in transit is not a lock in this order: its holder may take
+//! locks, but nobody who holds one waits for a token.
 
-use crate::arena::{Arena, Layout, Tables};
-use crate::bitmap::BitmapState;
+use crate::charge::CommitCharge;
 use crate::config::{Config, MIN_FRAMES};
 use crate::descriptor::Descriptor;
-use crate::frames::FrameMap;
-use crate::gate;
-use crate::lock::Lock;
-use crate::policy::{Lists, ListsState, Policy};
-use crate::span::Span;
-use crate::stats::{Counter, Counters};
-use crate::swap_file::SwapFile;
-use crate::swap_map::{SwapMap, ELSEWHERE};
+use crate::events::{Event, EventSink, Events, Who};
+use crate::frames::{Arena, FramePool, Layout};
+use crate::index::RegionNumber;
+use crate::mapper::Mapper;
+use crate::region::{Region, Span};
+use crate::swap::{NoSwap, Swap};
+use crate::sync::{self, Guard, Lock};
 use crate::sys::memory::{self, Protection};
 use crate::sys::Errno;
-use crate::trace_log::TraceLog;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// What a door does for the engine.
@@ -31,13 +30,18 @@ pub struct Hooks {
     pub who: fn() -> Who,
 }
 
-/// A thread as the engine knows it.
+/// What an engine stands on, for who wants another ground than the process's mappings and files.
 #[derive(Clone, Copy)]
-pub struct Who {
-    /// Its number.
-    pub thread: u32,
-    /// Its own counters; without them the engine's are used.
-    pub counters: Option<&'static Counters>,
+pub struct Seams {
+    /// What changes what the program sees.
+    pub mapper: &'static dyn Mapper,
+    /// Swapped pages lie in a file of the swap directory; else in memory.
+    pub swap_in_file: bool,
+}
+
+impl Seams {
+    /// The process's own mappings, and a swap file.
+    pub const LIVE: Seams = Seams { mapper: &crate::mapper::SIGNAL, swap_in_file: true };
 }
 
 /// Why an engine could not be made.
@@ -55,8 +59,15 @@ pub enum StartError {
     Memory(Errno),
 }
 
-/// Frames that are never promised: a page can always come in before another must leave.
-const RESERVE: u64 = 8;
+impl From<NoSwap> for StartError {
+    fn from(reason: NoSwap) -> StartError {
+        match reason {
+            NoSwap::DirTooLong => StartError::SwapDirTooLong,
+            NoSwap::Dir(error) => StartError::SwapDir(error),
+            NoSwap::Memory(error) => StartError::Memory(error),
+        }
+    }
+}
 
 /// By which rules the frames of the pool are used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,114 +81,75 @@ pub enum Regime {
     Exact,
 }
 
-/// What the pager's lock guards.
-pub struct Pool {
-    tables: Tables,
-    free: BitmapState,
-    slots: BitmapState,
-    lists: ListsState,
-}
-
-impl Pool {
-    /// Which frames are in use.
-    pub fn frames(&mut self) -> FrameMap<'_> {
-        FrameMap::new(self.tables.free, &mut self.free)
-    }
-
-    /// Which slots are in use.
-    pub fn slots(&mut self) -> SwapMap<'_> {
-        SwapMap::new(self.tables.swap, &mut self.slots)
-    }
-
-    /// The first `n` slots may be used.
-    pub fn open_slots(&mut self, n: u32) {
-        self.slots.grow(n);
-    }
-
-    /// A slot is free again, unless it is none of ours.
-    pub fn give_slot(&mut self, slot: u32) {
-        let given = slot == ELSEWHERE || self.slots().give(slot, 1);
-        debug_assert!(given, "slot {slot} was not in use");
-    }
-
-    /// The policy's lists.
-    pub fn lists(&mut self) -> Lists<'_> {
-        Lists::new(self.tables.nodes, self.tables.ghosts, &mut self.lists)
-    }
-}
-
-/// Numbers that all threads change.
-#[derive(Default)]
-pub struct Gauges {
-    /// Pages that may still be promised.
-    pub available: AtomicU64,
-    /// There was no room for more slots than were needed at once.
-    pub cramped: AtomicBool,
-    /// Pages promised to blocks, and frames of growing bookkeeping.
-    pub promised: AtomicU64,
-    /// Frames of bookkeeping beyond the static part.
-    pub bookkeeping: AtomicU32,
-    /// Pages that hold a pin.
-    pub pinned: AtomicU32,
-    /// Numbers the faults, for the rule that a page just loaded must not leave.
-    pub faults: AtomicU32,
-    /// Frames that the hint map says hold retained pages.
-    pub retained: AtomicU32,
-    /// Slots of the span that have been looked at; changed with the list of regions held.
-    pub regions: AtomicU32,
-    /// Where the search for them goes on.
-    pub retained_cursor: AtomicU32,
-    /// Where the search for pages that are in slots goes on.
-    pub saved: AtomicU32,
-    /// Where the search for pages that stand alone goes on.
-    pub lonely: AtomicU32,
-    /// Frames in use at the most.
-    pub resident_peak: AtomicU32,
-    /// Threads that run.
-    pub threads: AtomicU32,
-    /// Bytes of live blocks at the most.
-    pub bytes_peak: AtomicU64,
-}
-
 /// What is in use.
 #[derive(Clone, Copy, Debug)]
-pub struct Usage {
-    /// Frames, for whatever.
-    pub frames_used: u32,
+pub struct InUse {
+    /// Pages of the arena, for whatever.
+    pub frames: u32,
     /// Slots.
-    pub slots_used: u32,
+    pub slots: u32,
     /// Slots at the most.
     pub slots_peak: u32,
 }
 
-/// A virtual memory system.
-pub struct Engine {
-    arena: Arena,
-    span: Span,
-    regime: Regime,
-    pub(crate) swap: SwapFile,
-    pub(crate) pool: Lock<Pool>,
-    pub(crate) policy: &'static dyn Policy,
-    pub(crate) hooks: Hooks,
-    pub(crate) opening: Lock<()>,
-    pub(crate) regions: Lock<Regions>,
-    pub(crate) armed: AtomicBool,
-    /// Which slots of the span hold a region: one bit each.
-    pub(crate) present: [AtomicU64; 1024],
-    pub(crate) shared: Lock<()>,
-    /// What all threads counted that have no counters of their own.
-    pub counters: Counters,
-    /// Numbers that all threads change.
-    pub gauges: Gauges,
-    /// The trace, if one is written.
-    pub trace: TraceLog,
+/// Which regions there are, and those without owner and blocks.
+struct RegionList {
+    /// A bit for each place of the span that holds a region.
+    present: [AtomicU64; 1024],
+    /// Places that have been looked at; changed with `free` held.
+    made: AtomicU32,
+    /// The first region without owner and blocks.
+    free: Lock<FreeRegions>,
+    /// Threads that run.
+    threads: AtomicU32,
 }
 
-/// The list of regions.
+/// The list of regions without owner and blocks.
 #[derive(Default)]
-pub struct Regions {
-    /// 1 + the first region without owner and blocks.
-    pub free: u32,
+pub struct FreeRegions {
+    first: Option<RegionNumber>,
+}
+
+impl FreeRegions {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// The first, which stays in the list until [`Region::delist`] says what comes next.
+    pub(crate) fn first(&self) -> Option<RegionNumber> {
+        self.first
+    }
+
+    /// The first was taken, and `next` came behind it.
+    pub(crate) fn advance(&mut self, next: Option<RegionNumber>) {
+        self.first = next;
+    }
+
+    /// Enters a region in the list, unless it is in it.
+    pub(crate) fn enlist(&mut self, region: &Region) {
+        if region.enlist(self.first) {
+            self.first = Some(region.number());
+        }
+    }
+}
+
+/// A virtual memory system.
+pub struct Engine {
+    regime: Regime,
+    hooks: Hooks,
+    mapper: &'static dyn Mapper,
+    frames: FramePool,
+    swap: Swap,
+    charge: CommitCharge,
+    events: Events,
+    span: Span,
+    regions: RegionList,
+    armed: AtomicBool,
+    arming: Lock<()>,
+    shared: Lock<()>,
+    /// Where the searches for pages that are in slots, and for those that stand alone, go on.
+    cursors: [AtomicU32; 2],
 }
 
 impl Engine {
@@ -189,29 +161,21 @@ impl Engine {
             Layout::new(config.arena, config.swap, config.shared, page_shift, config.policy, least).ok_or(StartError::Crowded)?;
         let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
         let span = Span::new(heap, page_shift).ok_or(StartError::HeapTooLarge)?;
-        Engine::build(config, hooks, layout, span, Regime::Eager)
+        Engine::build(config, hooks, Seams::LIVE, layout, span, Regime::Eager)
     }
 
     /// Makes an engine whose pool has exactly `frames` frames, for at most `regions` regions, which lie
     /// where the kernel has room for them. Of the settings, the sizes of arena and shared region do not
     /// matter, and pages may be absent from the start, so the hook `arm` is not called. Many such engines
     /// can exist at a time; [`Engine::dissolve`] ends one.
-    pub fn exact(config: &Config<'_>, hooks: Hooks, frames: u32, regions: u32) -> Result<Engine, StartError> {
+    pub fn exact(config: &Config<'_>, hooks: Hooks, seams: Seams, frames: u32, regions: u32) -> Result<Engine, StartError> {
         let page_shift = config.page.trailing_zeros();
         let slots = u32::try_from(config.swap >> page_shift).map_err(|_| StartError::Crowded)?;
         let layout = Layout::exact(frames, slots, page_shift, config.policy).ok_or(StartError::Crowded)?;
         let heap = usize::try_from(config.heap).map_err(|_| StartError::HeapTooLarge)?;
         let span = Span::of(regions, heap, page_shift).ok_or(StartError::HeapTooLarge)?;
-        let slot = 1 << span.slot_shift;
-        // One more, so that the first can begin at a multiple of the distance.
-        let found = memory::reserve(span.room() + slot, Protection::None).map_err(StartError::Memory)?;
-        let base = found.next_multiple_of(slot);
-        // SAFETY: the ends of a mapping that was just made, outside of the room.
-        let _ = unsafe {
-            (base > found).then(|| memory::unmap(found, base - found));
-            memory::unmap(base + span.room(), found + slot - base)
-        };
-        let engine = Engine::build(config, hooks, layout, Span { base, ..span }, Regime::Exact);
+        let base = reserve_room(&span).map_err(StartError::Memory)?;
+        let engine = Engine::build(config, hooks, seams, layout, Span { base, ..span }, Regime::Exact);
         if engine.is_err() {
             // SAFETY: nobody knows the room.
             let _ = unsafe { memory::unmap(base, span.room()) };
@@ -219,69 +183,74 @@ impl Engine {
         engine
     }
 
-    fn build(config: &Config<'_>, hooks: Hooks, layout: Layout, span: Span, regime: Regime) -> Result<Engine, StartError> {
-        let swap = SwapFile::new(config.swap_dir, config.swap).ok_or(StartError::SwapDirTooLong)?;
-        swap.open().map_err(StartError::SwapDir)?;
-        gate::prepare();
-        let (arena, tables) = Arena::new(layout).map_err(StartError::Memory)?;
-        let mut pool = Pool {
-            tables,
-            free: BitmapState::new(layout.frames),
-            slots: BitmapState::new(0),
-            lists: ListsState::new(layout.first_shared - layout.first_pool, 1),
-        };
-        let taken = pool.frames().take_at(0, layout.first_pool)
-            && pool.frames().take_at(layout.first_shared, layout.frames - layout.first_shared);
-        debug_assert!(taken, "the layout's own frames are free at the start");
-        let gauges = Gauges::default();
-        let pool_frames = u64::from(layout.first_shared - layout.first_pool);
-        let slots = u64::from(layout.slots);
-        let available = match regime {
-            Regime::Eager => pool_frames - RESERVE.min(pool_frames) + slots,
-            Regime::Exact => pool_frames.max(slots),
-        };
-        gauges.available.store(available, Ordering::Relaxed);
+    fn build(
+        config: &Config<'_>,
+        hooks: Hooks,
+        seams: Seams,
+        layout: Layout,
+        span: Span,
+        regime: Regime,
+    ) -> Result<Engine, StartError> {
+        sync::prepare();
+        let exact = regime == Regime::Exact;
+        let (arena, tables, slot_words) = Arena::new(layout).map_err(StartError::Memory)?;
+        let frames = FramePool::new(arena, tables, config.policy, exact);
+        let dir = seams.swap_in_file.then_some(config.swap_dir);
+        let swap = Swap::new(dir, layout.slots, layout.page_shift, slot_words).inspect_err(|_| {
+            // SAFETY: nobody else knows the arena yet, and the tables are gone.
+            unsafe { frames.arena().dissolve() }
+        })?;
+        let (pool, slots) = (u64::from(layout.pool), u64::from(layout.slots));
         Ok(Engine {
-            arena,
-            span,
             regime,
-            swap,
-            pool: Lock::new(pool),
-            policy: config.policy,
             hooks,
-            opening: Lock::new(()),
-            regions: Lock::new(Regions::default()),
-            armed: AtomicBool::new(regime == Regime::Exact),
-            present: [const { AtomicU64::new(0) }; 1024],
+            mapper: seams.mapper,
+            frames,
+            swap,
+            charge: if exact { CommitCharge::exact(pool, slots) } else { CommitCharge::with_reserve(pool, slots) },
+            events: Events::new(),
+            span,
+            regions: RegionList {
+                present: [const { AtomicU64::new(0) }; 1024],
+                made: AtomicU32::new(0),
+                free: Lock::new(FreeRegions::default()),
+                threads: AtomicU32::new(0),
+            },
+            armed: AtomicBool::new(exact),
+            arming: Lock::new(()),
             shared: Lock::new(()),
-            counters: Counters::new(),
-            gauges,
-            trace: TraceLog::new(),
+            cursors: [const { AtomicU32::new(0) }; 2],
         })
     }
 
-    /// log2 of the page size.
-    #[inline]
-    pub fn page_shift(&self) -> u32 {
-        self.arena.layout().page_shift
-    }
-
-    /// Bytes in a page.
-    #[inline]
-    pub fn page(&self) -> usize {
-        self.arena.page()
-    }
+    // The parts.
 
     /// The frames.
     #[inline]
-    pub fn arena(&self) -> &Arena {
-        &self.arena
+    pub fn frames(&self) -> &FramePool {
+        &self.frames
     }
 
-    /// Our descriptors: of the arena, the swap file and its directory.
-    pub fn descriptors(&self) -> [&Descriptor; 3] {
-        let [file, place] = self.swap.descriptors();
-        [self.arena.file(), file, place]
+    /// The swap space.
+    #[inline]
+    pub(crate) fn swap(&self) -> &Swap {
+        &self.swap
+    }
+
+    /// What may be promised.
+    pub fn charge(&self) -> &CommitCharge {
+        &self.charge
+    }
+
+    /// Who is told what happens.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// What changes what the program sees.
+    #[inline]
+    pub(crate) fn mapper(&self) -> &'static dyn Mapper {
+        self.mapper
     }
 
     /// The regions' geometry.
@@ -290,16 +259,16 @@ impl Engine {
         &self.span
     }
 
-    /// Frames for pages and growing bookkeeping.
-    pub fn pool_frames(&self) -> u32 {
-        let layout = self.arena.layout();
-        layout.first_shared - layout.first_pool
+    /// log2 of the page size.
+    #[inline]
+    pub fn page_shift(&self) -> u32 {
+        self.frames.arena().layout().page_shift
     }
 
-    /// Promises that need no swap.
-    pub fn frames_to_promise(&self) -> u64 {
-        let reserve = if self.is_exact() { 0 } else { RESERVE };
-        u64::from(self.pool_frames()).saturating_sub(reserve)
+    /// Bytes in a page.
+    #[inline]
+    pub fn page_size(&self) -> usize {
+        self.frames.arena().page_size()
     }
 
     /// Whether the frames are used by the letter: [`Regime::Exact`].
@@ -308,17 +277,110 @@ impl Engine {
         self.regime == Regime::Exact
     }
 
+    /// Our descriptors: of the arena, the swap file and its directory.
+    pub fn descriptors(&self) -> [&Descriptor; 3] {
+        let [file, place] = self.swap.descriptors();
+        [self.frames.arena().file(), file, place]
+    }
+
+    /// What is in use at this moment.
+    pub fn in_use(&self) -> InUse {
+        let layout = self.frames.arena().layout();
+        let slots = self.swap.in_use();
+        InUse { frames: layout.arena - layout.pool + self.frames.used(), slots: slots.used, slots_peak: slots.peak }
+    }
+
     /// Gives everything back to the system: frames, swap file, address space.
     ///
     /// # Safety
     /// The engine was made by [`Engine::exact`], and neither it nor its regions are used from now on.
     pub unsafe fn dissolve(&self) {
-        // SAFETY: the caller's promise; the room is this engine's alone.
+        // SAFETY: nobody uses the engine any more, as the caller promises; the room is this engine's alone.
         unsafe {
             let _ = memory::unmap(self.span.base, self.span.room());
-            self.arena.dissolve();
+            self.frames.arena().dissolve();
         }
         self.swap.close();
+    }
+
+    // Which regions there are.
+
+    /// Whether `address` lies where regions lie: whether anything of it can be ours.
+    #[inline]
+    pub fn is_ours(&self, address: usize) -> bool {
+        self.span.find(address).is_some()
+    }
+
+    /// Whether there is a region with this number.
+    #[inline]
+    pub fn exists(&self, number: RegionNumber) -> bool {
+        // Acquire: pairs with the release in `note_region`.
+        let word = self.regions.present.get(number.at() / 64);
+        word.is_some_and(|word| word.load(Ordering::Acquire) & 1 << (number.get() % 64) != 0)
+    }
+
+    /// The numbers of the regions that there are.
+    pub(crate) fn existing(&self) -> impl Iterator<Item = RegionNumber> + '_ {
+        (0..self.places_looked_at()).map(RegionNumber::new).filter(|number| self.exists(*number))
+    }
+
+    /// Places of the span that have been looked at; those behind hold no region.
+    pub(crate) fn places_looked_at(&self) -> u32 {
+        // Acquire: pairs with the release in `note_looked_at`.
+        self.regions.made.load(Ordering::Acquire)
+    }
+
+    /// The region has its record, and exists for everybody.
+    pub(crate) fn note_region(&self, number: RegionNumber) {
+        if let Some(word) = self.regions.present.get(number.at() / 64) {
+            // Release: pairs with `exists`.
+            word.fetch_or(1 << (number.get() % 64), Ordering::Release);
+        }
+    }
+
+    /// Places up to this one have been looked at. The list of free regions is held.
+    pub(crate) fn note_looked_at(&self, number: RegionNumber) {
+        // Release: pairs with `places_looked_at`.
+        self.regions.made.store(number.get() + 1, Ordering::Release);
+    }
+
+    /// The list of regions without owner and blocks, held.
+    pub(crate) fn free_regions(&self) -> Guard<'_, FreeRegions> {
+        self.regions.free.hold()
+    }
+
+    /// A thread begins.
+    pub fn count_thread(&self) {
+        self.regions.threads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A thread ends.
+    pub fn discount_thread(&self) {
+        self.regions.threads.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// So many threads run now.
+    pub fn set_threads(&self, threads: u32) {
+        // Relaxed: a number to decide by.
+        self.regions.threads.store(threads, Ordering::Relaxed);
+    }
+
+    /// So many threads run.
+    pub fn threads(&self) -> u32 {
+        self.regions.threads.load(Ordering::Relaxed)
+    }
+
+    // What happens.
+
+    /// Who is running.
+    #[inline]
+    pub(crate) fn who(&self) -> Who {
+        (self.hooks.who)()
+    }
+
+    /// Something happened to the running thread, in a region with an outlook of its own if `sink` is given.
+    pub(crate) fn emit(&self, who: &Who, event: &Event, sink: Option<&dyn EventSink>) {
+        self.events.emit(who, event, sink);
     }
 
     /// Whether pages may be absent, and so system calls are guarded.
@@ -328,46 +390,50 @@ impl Engine {
         self.armed.load(Ordering::Acquire)
     }
 
-    /// What is in use at this moment.
-    pub fn usage(&self) -> Usage {
-        let mut pool = self.pool.hold();
-        let frames_used = pool.frames().state().used();
-        let slots = *pool.slots().state();
-        Usage { frames_used, slots_used: slots.used(), slots_peak: slots.peak() }
-    }
-
-    /// Whether `address` lies where regions lie: whether anything of it can be ours.
-    #[inline]
-    pub fn is_ours(&self, address: usize) -> bool {
-        self.span.find(address).is_some()
-    }
-
-    /// Whether slot `number` of the span holds a region.
-    #[inline]
-    pub fn exists(&self, number: u32) -> bool {
-        // Acquire: pairs with the release when the region is made.
-        let word = self.present.get(number as usize / 64);
-        word.is_some_and(|word| word.load(Ordering::Acquire) & 1 << (number % 64) != 0)
-    }
-
-    /// Counts one for the thread that is running.
-    pub(crate) fn count(&self, who: Who, counter: Counter, amount: u64) {
-        match who.counters {
-            Some(counters) => counters.add(counter, amount),
-            None => self.counters.add_shared(counter, amount),
-        }
-    }
-
     /// Pages may be absent from now on: has the door guard system calls, once.
     pub(crate) fn arm(&self) {
         if self.is_armed() {
             return;
         }
-        let _once = self.opening.hold();
-        if !self.armed.load(Ordering::Acquire) {
+        let _once = self.arming.hold();
+        if !self.is_armed() {
             (self.hooks.arm)();
             // Release: pairs with `is_armed`.
             self.armed.store(true, Ordering::Release);
         }
     }
+
+    /// Nobody arms while this is held.
+    pub(crate) fn hold_arming(&self) -> Guard<'_, ()> {
+        self.arming.hold()
+    }
+
+    /// The words of the shared region, held.
+    pub(crate) fn hold_shared(&self) -> Guard<'_, ()> {
+        self.shared.hold()
+    }
+
+    /// Where the search for pages that are in slots goes on.
+    pub(crate) fn saved_cursor(&self) -> &AtomicU32 {
+        &self.cursors[0]
+    }
+
+    /// Where the search for pages that stand alone goes on.
+    pub(crate) fn lonely_cursor(&self) -> &AtomicU32 {
+        &self.cursors[1]
+    }
+}
+
+/// Address space for the regions of an exact engine, beginning at a multiple of their distance.
+fn reserve_room(span: &Span) -> Result<usize, Errno> {
+    let slot = 1 << span.slot_shift;
+    // One more, so that the first can begin at a multiple of the distance.
+    let found = memory::reserve(span.room() + slot, Protection::None)?;
+    let base = found.next_multiple_of(slot);
+    // SAFETY: the ends of a mapping that was just made, outside of the room.
+    let _ = unsafe {
+        (base > found).then(|| memory::unmap(found, base - found));
+        memory::unmap(base + span.room(), found + slot - base)
+    };
+    Ok(base)
 }

@@ -9,27 +9,27 @@
 //! promises them no single moment either. Transitions that need no frame (a protection that changes)
 //! may also go on, so the child finds some tokens whose holders it does not have, and settles them.
 
-use crate::arena::Owner;
-use crate::engine::{Engine, Pool, Regions};
-use crate::gate::Closer;
-use crate::heap::Ground;
-use crate::lock::Guard;
-use crate::page_table::GROUP_PAGES;
-use crate::pte::{Pte, State};
-use crate::region::Region;
-use crate::regions::EVERYBODY;
-use crate::stats::Counter;
+use crate::engine::{Engine, FreeRegions};
+use crate::events::Event;
+use crate::frames::{Frozen, User};
+use crate::index::{FrameIndex, PageNumber};
+use crate::mapper::protection;
+use crate::page::{Pte, State};
+use crate::pager::Place;
+use crate::region::{Owner, Region};
+use crate::swap::FrozenSlots;
+use crate::sync::{Closer, Guard};
 use crate::sys::medium::Medium;
 use crate::sys::memory::Protection;
 use crate::sys::{thread, Result};
-use crate::view::protection;
-use core::sync::atomic::Ordering;
 
 /// A process about to fork: nobody else allocates, frees, or faults.
 pub struct Snapshot {
     engine: &'static Engine,
+    // Dropped in this order: the innermost lock first.
+    slots: FrozenSlots<'static>,
+    frames: Frozen<'static>,
     others: Others,
-    pool: Guard<'static, Pool>,
     closer: Closer,
     memory: Medium,
     swap: Option<Medium>,
@@ -37,9 +37,9 @@ pub struct Snapshot {
 
 /// The locks that a thread may hold while it waits for the pager's: nobody does at the fork.
 struct Others {
-    _regions: Guard<'static, Regions>,
-    _opening: Guard<'static, ()>,
     _shared: Guard<'static, ()>,
+    _arming: Guard<'static, ()>,
+    _free: Guard<'static, FreeRegions>,
 }
 
 impl Engine {
@@ -49,14 +49,18 @@ impl Engine {
         let closer = Closer::hold();
         for place in self.places() {
             let is_own = own.is_some_and(|own| core::ptr::eq(own, place.region));
-            place.region.gate().close(&closer, is_own);
+            place.region.gate().shut(&closer, is_own);
         }
-        let others = Others { _regions: self.regions.hold(), _opening: self.opening.hold(), _shared: self.shared.hold() };
-        let mut pool = self.settled_pool();
-        match self.copy(&mut pool) {
-            Ok((memory, swap)) => Ok(Snapshot { engine: self, others, pool, closer, memory, swap }),
+        let (free, arming) = (self.free_regions(), self.hold_arming());
+        let growing = self.swap().hold_growing();
+        let others = Others { _free: free, _arming: arming, _shared: self.hold_shared() };
+        let mut frames = self.settled_frames();
+        let mut slots = self.swap().freeze(growing);
+        match self.copy(&mut frames, &mut slots) {
+            Ok((memory, swap)) => Ok(Snapshot { engine: self, slots, frames, others, closer, memory, swap }),
             Err(error) => {
-                drop(pool);
+                drop(slots);
+                drop(frames);
                 drop(others);
                 self.open_gates(&closer);
                 Err(error)
@@ -72,94 +76,75 @@ impl Engine {
 
     /// The pager's lock, at a moment when no page is in transit: with it held, no transition begins
     /// that needs a frame, so what is seen at rest stays where it is.
-    fn settled_pool(&'static self) -> Guard<'static, Pool> {
+    fn settled_frames(&'static self) -> Frozen<'static> {
         loop {
-            let pool = self.pool.hold();
-            let layout = self.arena().layout();
-            let in_use = layout.first_pool..layout.first_shared;
+            let mut frozen = self.frames().freeze();
             let mut ours = 0;
-            let busy = in_use.clone().any(|frame| match self.arena().frame(frame).owner() {
-                Owner::Page(address) => {
-                    ours += 1;
-                    self.find_page(address).is_none_or(|(place, page)| {
-                        let pte = place.page(page).pte();
-                        pte.in_transit() || pte.index() != frame
-                    })
-                }
-                Owner::Bookkeeping(_) => {
-                    ours += 1;
-                    false
-                }
-                Owner::Nobody => false,
+            let busy = self.frames().all_from(0).any(|frame| {
+                let user = self.frames().frame(frame).user();
+                ours += u32::from(user != User::Nobody);
+                matches!(user, User::Page(address) if !self.is_at_rest_in(address, frame))
             });
-            let fixed = layout.first_pool + layout.frames - layout.first_shared;
-            let mut pool = pool;
             // A frame in use that nobody owns is being filled at this moment.
-            if !busy && pool.frames().state().used() == ours + fixed {
-                return pool;
+            if !busy && frozen.used() == ours {
+                return frozen;
             }
-            drop(pool);
+            drop(frozen);
             thread::yield_now();
         }
     }
 
-    /// Copies what is in use to a new memory file and a new swap file, and counts what that costs.
-    fn copy(&'static self, pool: &mut Guard<'static, Pool>) -> Result<(Medium, Option<Medium>)> {
+    fn is_at_rest_in(&'static self, address: usize, frame: FrameIndex) -> bool {
+        self.find_page(address).is_some_and(|(place, page)| {
+            let pte = place.entry(page).load();
+            !pte.in_transit() && pte.frame() == frame
+        })
+    }
+
+    /// Copies what is in use to a new memory file and a new swap file, and tells what that costs.
+    fn copy(&'static self, frames: &mut Frozen<'static>, slots: &mut FrozenSlots<'static>) -> Result<(Medium, Option<Medium>)> {
         let begun = thread::now();
-        let copied = self.copy_all(pool);
-        let who = (self.hooks.who)();
-        if copied.is_ok() {
-            self.count(who, Counter::Forks, 1);
-            self.count(who, Counter::ForkFrames, u64::from(pool.frames().state().used()));
-            self.count(who, Counter::ForkSlots, u64::from(pool.slots().state().used()));
-        } else {
-            self.count(who, Counter::ForksFailed, 1);
-        }
-        self.count(who, Counter::ForkMicros, (thread::now() - begun) / 1000);
+        let copied = self.copy_all(frames, slots);
+        let micros = (thread::now() - begun) / 1000;
+        let event = match copied {
+            Ok(_) => Event::Forked { frames: self.frames_besides_pool() + frames.used(), slots: slots.used(), micros },
+            Err(_) => Event::ForkFailed { micros },
+        };
+        self.emit(&self.who(), &event, None);
         copied
     }
 
-    fn copy_all(&'static self, pool: &mut Guard<'static, Pool>) -> Result<(Medium, Option<Medium>)> {
-        let len = u64::from(self.arena().layout().frames) << self.page_shift();
-        let memory = Medium::for_memory(c"vmalloc-arena", len)?;
-        let copied = self.copy_frames(pool, memory).and_then(|()| self.copy_slots(pool));
+    fn copy_all(
+        &'static self,
+        frames: &mut Frozen<'static>,
+        slots: &mut FrozenSlots<'static>,
+    ) -> Result<(Medium, Option<Medium>)> {
+        let arena = self.frames().arena();
+        let memory = Medium::for_memory(c"vmalloc-arena", arena.layout().len() as u64)?;
+        let copied = arena.copy_to(memory, frames.runs()).and_then(|()| slots.copy_for_child());
         if copied.is_err() {
             memory.give_up();
         }
         copied.map(|swap| (memory, swap))
     }
 
-    fn copy_frames(&'static self, pool: &mut Guard<'static, Pool>, memory: Medium) -> Result<()> {
-        let mut next = 0;
-        while let Some(first) = pool.frames().next_used(next) {
-            let mut n = 1;
-            while n < 256 && pool.frames().next_used(first + n) == Some(first + n) {
-                n += 1;
-            }
-            let (address, len) = self.arena().bytes(first, n);
-            // SAFETY: whole frames of the engine view.
-            unsafe { memory.write(address, len, self.arena().offset(first))? };
-            next = first + n;
-        }
-        Ok(())
-    }
-
-    /// In the child: maps the frames whose owner `suits` to their places in the copy.
-    fn remap(&'static self, suits: impl Fn(Owner) -> bool) -> Result<()> {
-        let layout = self.arena().layout();
-        for frame in layout.first_pool..layout.first_shared {
-            let owner = self.arena().frame(frame).owner();
-            let (at, protection) = match owner {
-                _ if !suits(owner) => continue,
-                Owner::Nobody => continue,
-                Owner::Bookkeeping(at) => (at, Protection::ReadWrite),
-                Owner::Page(at) => {
-                    let pte = self.find_page(at).map_or(Pte::VOID, |(place, page)| place.page(page).pte());
-                    (at, protection(pte))
+    /// In the child: maps the frames whose user `suits` to their places in the copy.
+    fn remap(&'static self, suits: impl Fn(User) -> bool) -> Result<()> {
+        for frame in self.frames().all_from(0) {
+            match self.frames().frame(frame).user() {
+                user if !suits(user) => {}
+                User::Nobody => {}
+                User::Bookkeeping(at) => {
+                    let arena = self.frames().arena();
+                    // SAFETY: the address showed this frame of the old file; the copy has the same bytes.
+                    unsafe { arena.map_frames(at, self.page_size(), Protection::ReadWrite, frame, false)? };
                 }
-            };
-            // SAFETY: the address showed this frame of the old file; the copy has the same bytes.
-            unsafe { self.arena().show(at, self.page(), protection, frame)? };
+                User::Page(at) => {
+                    if let Some((place, page)) = self.find_page(at) {
+                        place.show(page, frame, protection(place.entry(page).load()))?;
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -167,61 +152,50 @@ impl Engine {
     /// In the child: ends the transitions, and takes back the pins, of threads that it does not have.
     fn settle_tokens(&'static self) {
         for place in self.places() {
-            for number in 0..place.backed_groups() {
-                for page in number * GROUP_PAGES..(number + 1) * GROUP_PAGES {
-                    let entry = place.page(page);
-                    // Locks are not inherited, and pins were those of the parent.
-                    let terms = Pte::LOCKED | Pte::PARTED;
-                    let pte = entry.pte().with_pins_of(Pte::VOID).without(Pte::WAITERS | terms);
-                    let frame = self.arena().frame(pte.index());
-                    let settled = if !pte.in_transit() {
-                        pte
-                    } else if pte.has(Pte::SLOT) {
-                        pte.to(State::Swapped)
-                    } else if frame.owner() == Owner::Page(place.page_address(page)) {
-                        pte.to(State::Resident)
-                    } else {
-                        Pte::new(State::Empty, 0, 0).with_terms_of(pte)
-                    };
-                    if settled != entry.pte() {
-                        entry.finish(settled);
-                    }
+            for page in place.backed_pages() {
+                let entry = place.entry(page);
+                let was = entry.load();
+                let settled = self.settled(&place, page, was);
+                if settled != was {
+                    let done = entry.change(was, settled);
+                    debug_assert!(done.is_ok(), "nobody else is here");
                 }
             }
         }
-        self.gauges.pinned.store(0, Ordering::Relaxed);
+        self.frames().forget_pins();
     }
 
-    fn copy_slots(&'static self, pool: &mut Guard<'static, Pool>) -> Result<Option<Medium>> {
-        let made = self.swap.successor()?;
-        let Some(to) = made.filter(|_| self.swap.reserved() > 0) else {
-            return Ok(made);
-        };
-        let mut next = 0;
-        while let Some(first) = pool.slots().next_used(next) {
-            let mut n = 1;
-            while n < 4096 && pool.slots().next_used(first + n) == Some(first + n) {
-                n += 1;
-            }
-            let offset = u64::from(first) << self.page_shift();
-            if let Err(error) = self.swap.copy_to(to, offset, u64::from(n) << self.page_shift()) {
-                to.give_up();
-                return Err(error);
-            }
-            next = first + n;
+    /// What the entry of a page says in the child.
+    fn settled(&'static self, place: &Place, page: PageNumber, was: Pte) -> Pte {
+        // Locks are not inherited, and pins were those of the parent.
+        let pte = was.with_pins_of(Pte::VOID).without(Pte::WAITERS | Pte::LOCKED | Pte::PARTED);
+        if !pte.in_transit() {
+            pte
+        } else if pte.has(Pte::SLOT) {
+            pte.to(State::Swapped)
+        } else if self.frames().frame(pte.frame()).user() == User::Page(place.page_address(page)) {
+            pte.to(State::Resident)
+        } else {
+            Pte::EMPTY.with_terms_of(pte)
         }
-        Ok(Some(to))
+    }
+
+    fn frames_besides_pool(&self) -> u32 {
+        let layout = self.frames().arena().layout();
+        layout.arena - layout.pool
     }
 }
 
 impl Snapshot {
     /// After the fork, or when it failed: the parent goes on as if nothing had happened.
     pub fn parent(self) {
-        self.memory.give_up();
-        self.swap.into_iter().for_each(Medium::give_up);
-        drop(self.pool);
-        drop(self.others);
-        self.engine.open_gates(&self.closer);
+        let Snapshot { engine, slots, frames, others, closer, memory, swap } = self;
+        memory.give_up();
+        swap.into_iter().for_each(Medium::give_up);
+        drop(slots);
+        drop(frames);
+        drop(others);
+        engine.open_gates(&closer);
     }
 
     /// After the fork, in the child: moves to the copy. The regions of all threads but the caller's,
@@ -230,29 +204,29 @@ impl Snapshot {
     /// # Safety
     /// Called once, in the child, whose only thread is the one that took the snapshot.
     pub unsafe fn child(self, own: Option<&Region>) -> Result<()> {
-        let Snapshot { engine, others, pool, closer, memory, swap } = self;
+        let Snapshot { engine, slots, frames, others, closer, memory, swap } = self;
         // SAFETY: the copy holds all frames that are in use, and we are the only thread.
-        unsafe { engine.arena().continue_on(memory)? };
-        engine.swap.continue_on(swap);
+        unsafe { engine.frames().arena().continue_on(memory)? };
+        engine.swap().continue_on(swap);
         // Bookkeeping first: the page tables lie in it.
-        engine.remap(|owner| matches!(owner, Owner::Bookkeeping(_)))?;
+        engine.remap(|user| matches!(user, User::Bookkeeping(_)))?;
         engine.settle_tokens();
-        engine.remap(|owner| matches!(owner, Owner::Page(_)))?;
-        drop(pool);
+        engine.remap(|user| matches!(user, User::Page(_)))?;
+        drop(slots);
+        drop(frames);
         drop(others);
         for place in engine.places() {
             place.region.gate().reset();
-            let owner = place.region.owner.load(Ordering::Relaxed);
-            if owner == EVERYBODY + 1 || own.is_some_and(|own| core::ptr::eq(own, place.region)) {
+            let owner = place.region.owner();
+            if owner == Owner::Everybody || own.is_some_and(|own| core::ptr::eq(own, place.region)) {
                 continue;
             }
-            place.region.owner.store(0, Ordering::Release);
+            place.region.set_owner(Owner::Nobody);
             // SAFETY: nobody else is here.
-            if unsafe { place.region.heap() }.live() == 0 {
+            if unsafe { place.region.gate().unowned(&closer) }.live() == 0 {
                 engine.enlist(&place);
             }
         }
-        drop(closer);
         Ok(())
     }
 }

@@ -4,80 +4,54 @@
 //! panic, no std lock, errno kept, raw system calls, no lock held while touching program memory.
 //! The first three are enforced by what links (`proof/`), the rest by what this crate has access to.
 //!
-//! Each room may use only the rooms above it in this list.
+//! The rooms stand in this order, and each may call only those above it. `README.md` beside this file says what each is.
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
-// Pure rooms: no unsafe code, no system calls. Tests, simulators and production run the same code.
 // Blank lines keep rustfmt from sorting the list.
 
-// How things are numbered.
+// Numbers, sizes, settings, and who should leave: pure.
 pub mod index;
-
-// Settings, and what is counted.
-pub mod policy;
 pub mod units;
+
+pub mod bitmap;
+pub mod policy;
 
 pub mod config;
 
-pub mod stats;
-pub mod trace;
-
-// Which frame, which slot.
-pub mod bitmap;
-
-pub mod frames;
-pub mod swap_map;
-
-// Where a page is, and what a touch of it asks for.
-pub mod pte;
-
-pub mod fault;
-pub mod page_table;
-
-// Which bytes belong to which block.
-pub mod heap;
-
-// Rooms with mechanism: system calls, shared state, unsafe code.
-
+// The system: raw calls, and how threads wait for each other.
 pub mod sys;
 
-pub mod lock;
+pub mod sync;
 
 pub mod descriptor;
 pub mod report;
 
-pub mod gate;
+// Where a page is, which bytes belong to which block, and what is told of it.
+pub mod page;
 
-// What pages lie in, and where.
-pub mod arena;
-pub mod outlook;
-pub mod span;
-pub mod swap_file;
-pub mod trace_log;
+pub mod heap;
 
-// The parts put together: the engine, one region, all regions.
-pub mod engine;
+pub mod events;
+
+// The parts, each of which owns its state.
+pub mod charge;
+pub mod frames;
+
+pub mod mapper;
+pub mod swap;
+
 pub mod region;
+
+// The parts put together.
+pub mod engine;
+
+// The life of a page, and of a region.
+pub mod pager;
+
 pub mod regions;
 
-// How a page is seen, kept, promised, leaves, comes, stays, and moves.
-pub mod view;
-
-pub mod store;
-
-pub mod live_bits;
-pub mod promise;
-
-pub mod reclaim;
-
-pub mod pager;
-pub mod pin;
-
-pub mod kept_stack;
-pub mod moving;
 pub mod opened;
-pub mod terms;
 
 // What is not paged, and what is copied.
 pub mod fork;

@@ -20,19 +20,23 @@ impl Words for SharedWords<'_> {
 
 impl Engine {
     fn shared_base(&self) -> usize {
-        self.arena().view(self.arena().layout().first_shared)
+        self.frames().arena().shared_base()
+    }
+
+    fn shared_len(&self) -> usize {
+        self.frames().arena().shared_len()
     }
 
     /// Whether `address` lies in the shared region.
     pub fn is_shared(&self, address: usize) -> bool {
-        address.wrapping_sub(self.shared_base()) < self.arena().shared_len()
+        address.wrapping_sub(self.shared_base()) < self.shared_len()
     }
 
     /// A block of `size` bytes in the shared region; `None` when it is full.
     pub fn shared_allocate(&self, size: usize) -> Option<usize> {
-        let _held = self.shared.hold();
-        let words = SharedWords(self.arena().shared_words());
-        let end = self.arena().shared_len() as u64 / GRANULE;
+        let _held = self.hold_shared();
+        let words = SharedWords(self.frames().arena().shared_words());
+        let end = self.shared_len() as u64 / GRANULE;
         let n = (size.max(1) as u64).div_ceil(GRANULE);
         let mut at = 0;
         while at < end {
@@ -52,7 +56,7 @@ impl Engine {
 
     /// The usable bytes of the shared block at `address`.
     pub fn shared_size(&self, address: usize) -> Result<usize, NotABlock> {
-        let words = SharedWords(self.arena().shared_words());
+        let words = SharedWords(self.frames().arena().shared_words());
         let offset = (address - self.shared_base()) as u64;
         match granules::get(&words, offset / GRANULE) {
             _ if !offset.is_multiple_of(GRANULE) => Err(NotABlock::Middle),
@@ -64,9 +68,9 @@ impl Engine {
 
     /// Frees the shared block at `address`.
     pub fn shared_free(&self, address: usize) -> Result<(), NotABlock> {
-        let _held = self.shared.hold();
+        let _held = self.hold_shared();
         let size = self.shared_size(address)?;
-        let words = SharedWords(self.arena().shared_words());
+        let words = SharedWords(self.frames().arena().shared_words());
         granules::clear(&words, (address - self.shared_base()) as u64 / GRANULE, size as u64 / GRANULE);
         Ok(())
     }

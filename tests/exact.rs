@@ -16,15 +16,18 @@ use oracle::{number, read, rows, Traces};
 use replay::trace::Reference;
 use replay::Counts;
 use vmcore::config::Config;
-use vmcore::engine::{Engine, Hooks, Who};
-use vmcore::outlook::{Observer, Outlook, Report, Store, View};
-use vmcore::pager::Outcome;
+use vmcore::engine::{Engine, Hooks, Seams};
+use vmcore::events::stats::Counter;
+use vmcore::events::{Event, EventSink, Fault as Served, Who};
+use vmcore::frames::Arena;
+use vmcore::index::{FrameIndex, PageNumber};
+use vmcore::mapper::{Mapper, Pages};
+use vmcore::page::Access;
+use vmcore::pager::{Outcome, Place};
 use vmcore::policy::{by_name, POLICIES};
-use vmcore::region::Place;
-use vmcore::stats::Counter;
+use vmcore::region::{Outlook, Store};
 use vmcore::sys::memory::Protection;
 use vmcore::sys::Result;
-use vmcore::trace::Access;
 
 const PAGE: usize = 4096;
 
@@ -42,12 +45,13 @@ fn engine(policy: &str, frames: u32, pages: u64, swap_pages: u64) -> &'static En
         trace: None,
     };
     let hooks = Hooks { arm: || {}, who: || Who { thread: 0, counters: None } };
-    Box::leak(Box::new(Engine::exact(&config, hooks, frames, 1).unwrap()))
+    Box::leak(Box::new(Engine::exact(&config, hooks, Seams::LIVE, frames, 1).unwrap()))
 }
 
 /// What the processor does: an access that the entry does not allow is a fault.
 fn access(place: &Place, page: u64, access: Access) {
-    while !place.page(page).pte().allows(access) {
+    let page = PageNumber::new(page);
+    while !place.entry(page).load().allows(access) {
         assert_eq!(place.engine.touch(place, page, place.page_address(page), access, false), Outcome::Resolved);
     }
 }
@@ -57,11 +61,11 @@ fn replay(trace: &[(u32, Access)], policy: &str, frames: u32) -> &'static Engine
     let pages = u64::from(trace.iter().map(|(page, _)| *page).max().unwrap()) + 1;
     let engine = engine(policy, frames, pages, pages);
     let place = engine.open_region(None).unwrap();
-    assert!(engine.extend_region(&place, 0, pages));
+    assert!(engine.extend_region(&place, PageNumber::new(0), pages));
     let mut written: HashMap<u32, u64> = HashMap::new();
     for &(page, kind) in trace {
         access(&place, page.into(), kind);
-        let at = place.page_address(page.into()) as *mut u64;
+        let at = place.page_address(PageNumber::new(page.into())) as *mut u64;
         let count = written.entry(page).or_default();
         // SAFETY: a page of the region that is in memory until the next fault.
         unsafe {
@@ -72,11 +76,9 @@ fn replay(trace: &[(u32, Access)], policy: &str, frames: u32) -> &'static Engine
             }
         }
     }
-    let used = engine.usage().frames_used - (engine.arena().layout().frames - frames);
-    assert!(used <= frames);
+    assert!(engine.frames().used() <= frames);
     engine.close_region(&place);
-    let usage = engine.usage();
-    assert_eq!((usage.frames_used, usage.slots_used), (engine.arena().layout().frames - frames, 0), "frames and slots are left");
+    assert_eq!((engine.frames().used(), engine.in_use().slots), (0, 0), "frames and slots are left");
     engine
 }
 
@@ -122,7 +124,7 @@ fn every_policy_counts_what_its_replay_counts() {
             let references = trace.iter().map(|&(page, access)| Ok(Reference { page: page.into(), access }));
             let replayed = replay::run(*policy, frames, references).unwrap();
             let engine = replay(trace, policy.name(), frames);
-            let count = |counter: Counter| engine.counters.get(counter);
+            let count = |counter: Counter| engine.events().counters.get(counter);
             let found = Counts {
                 refs: trace.len() as u64,
                 misses: count(Counter::FirstTouch) + count(Counter::SwapIn),
@@ -149,7 +151,7 @@ fn counts_as_the_oracles(policy: &str, name: &str) {
     let mut checked = 0;
     for row in rows(&table).iter().filter(|row| row["policy"] == name) {
         let engine = replay(traces.get(row["trace"]), policy, number(row, "frames") as u32);
-        let count = |counter: Counter| engine.counters.get(counter);
+        let count = |counter: Counter| engine.events().counters.get(counter);
         for (column, found) in [
             ("misses", count(Counter::FirstTouch) + count(Counter::SwapIn)),
             ("writebacks", count(Counter::EvictedDirty)),
@@ -172,51 +174,53 @@ fn counts_as_the_oracles(policy: &str, name: &str) {
 /// A region that is never mapped and whose contents stay where they are, with a log of its faults.
 #[derive(Default)]
 struct Logged {
-    open: Mutex<HashMap<u64, (u32, Protection)>>,
-    reports: Mutex<Vec<Report>>,
+    open: Mutex<HashMap<PageNumber, (FrameIndex, Protection)>>,
+    faults: Mutex<Vec<Served>>,
 }
 
-impl View for Logged {
-    fn open(&self, page: u64, frame: u32, protection: Protection) -> Result<()> {
-        assert_eq!(self.open.lock().unwrap().insert(page, (frame, protection)), None);
+impl Mapper for Logged {
+    fn show(&self, _arena: &Arena, pages: &Pages, frame: FrameIndex, protection: Protection) -> Result<()> {
+        assert_eq!(self.open.lock().unwrap().insert(pages.first, (frame, protection)), None);
         Ok(())
     }
-    fn protect(&self, page: u64, protection: Protection) -> Result<()> {
-        self.open.lock().unwrap().get_mut(&page).expect("an open page").1 = protection;
+    fn protect(&self, pages: &Pages, protection: Protection) -> Result<()> {
+        self.open.lock().unwrap().get_mut(&pages.first).expect("an open page").1 = protection;
         Ok(())
     }
-    fn close(&self, page: u64) -> Result<()> {
-        assert!(self.open.lock().unwrap().remove(&page).is_some());
+    fn hide(&self, pages: &Pages) -> Result<()> {
+        assert!(self.open.lock().unwrap().remove(&pages.first).is_some());
         Ok(())
     }
 }
 
 impl Store for Logged {
-    fn clear(&self, _page: u64, _frame: u32) {}
-    fn load(&self, _page: u64, _frame: u32) -> Result<()> {
+    fn clear(&self, _page: PageNumber, _frame: FrameIndex) {}
+    fn load(&self, _page: PageNumber, _frame: FrameIndex) -> Result<()> {
         Ok(())
     }
-    fn save(&self, page: u64, _frame: u32) -> Result<()> {
+    fn save(&self, page: PageNumber, _frame: FrameIndex) -> Result<()> {
         assert!(!self.open.lock().unwrap().contains_key(&page), "saved while it can be changed");
         Ok(())
     }
 }
 
-impl Observer for Logged {
-    fn served(&self, report: &Report) {
-        self.reports.lock().unwrap().push(*report);
+impl EventSink for Logged {
+    fn emit(&self, _who: &Who, event: &Event) {
+        if let Event::Fault(fault) = event {
+            self.faults.lock().unwrap().push(*fault);
+        }
     }
 }
 
-/// The logs of a course project's memory manager: what the observer hears is what they say, in order.
+/// The logs of a course project's memory manager: what a region's sink hears is what they say, in order.
 #[test]
-fn the_observer_hears_what_the_course_logs_say() {
+fn a_sink_hears_what_the_course_logs_say() {
     course::logs_agree(|policy, frames, references| {
         let engine = engine(policy, frames, 16, 0);
         let logged: &'static Logged = Box::leak(Box::default());
-        let outlook = Box::leak(Box::new(Outlook { view: Some(logged), store: Some(logged), observer: Some(logged) }));
+        let outlook = Box::leak(Box::new(Outlook { mapper: Some(logged), store: Some(logged), sink: Some(logged) }));
         let place = engine.open_region(Some(outlook)).unwrap();
-        assert!(engine.extend_region(&place, 0, 16));
+        assert!(engine.extend_region(&place, PageNumber::new(0), 16));
         let log = references.iter().flat_map(|reference| heard(&place, logged, frames, reference)).collect();
         engine.close_region(&place);
         assert!(logged.open.lock().unwrap().is_empty(), "pages are left open");
@@ -226,19 +230,20 @@ fn the_observer_hears_what_the_course_logs_say() {
     });
 }
 
-/// Makes the access; the line of the fault that the observer heard of, if there was one.
+/// Makes the access; the line of the fault that the sink heard of, if there was one.
 fn heard(place: &Place, logged: &Logged, frames: u32, reference: &course::Reference) -> Option<String> {
     access(place, reference.page.into(), reference.access);
-    let reports = std::mem::take(&mut *logged.reports.lock().unwrap());
-    assert!(reports.len() <= 1, "one access, one fault: {reports:?}");
+    let faults = std::mem::take(&mut *logged.faults.lock().unwrap());
+    assert!(faults.len() <= 1, "one access, one fault: {faults:?}");
     let open = logged.open.lock().unwrap();
     assert!(open.len() <= frames as usize);
-    let protection = open[&reference.page.into()].1;
+    let page = PageNumber::new(reference.page.into());
+    let protection = open[&page].1;
     assert!(protection == Protection::ReadWrite || reference.access == Access::Read && protection == Protection::Read);
-    reports.first().map(|report| {
-        assert_eq!((report.page.page, report.access), (reference.page, reference.access));
-        let evicted = report.evicted.map(|(name, eviction)| (name.page, eviction));
-        Fault { kind: report.kind, dirtied: report.dirtied, frame: report.frame, evicted }.line(reference)
+    faults.first().map(|fault| {
+        assert_eq!((fault.page.unwrap().page, fault.access), (page, reference.access));
+        let evicted = fault.evicted.map(|(name, eviction)| (name.page.get() as u32, eviction));
+        Fault { kind: fault.kind, dirtied: fault.dirtied, frame: fault.frame.unwrap().get(), evicted }.line(reference)
     })
 }
 
@@ -248,22 +253,23 @@ fn heard(place: &Place, logged: &Logged, frames: u32, reference: &course::Refere
 fn frames_are_handed_out_from_the_lowest() {
     let engine = engine("clock", 4, 64, 64);
     let place = engine.open_region(None).unwrap();
-    assert!(engine.extend_region(&place, 0, 64));
+    assert!(engine.extend_region(&place, PageNumber::new(0), 64));
     for page in 0..4 {
         access(&place, page, Access::Write);
-        assert_eq!(engine.arena().number(place.page(page).pte().index()), page as u32);
+        assert_eq!(place.entry(PageNumber::new(page)).load().frame().get(), page as u32);
     }
     place.engine.close_region(&place);
     assert!(engine.open_region(None).is_some_and(|again| again.base == place.base));
     assert!(engine.open_region(None).is_none(), "there is one region only");
-    assert!(!engine.extend_region(&place, 60, 5), "beyond the end");
-    assert!(engine.extend_region(&place, 0, 64));
-    assert!(!engine.extend_region(&place, 0, 1), "no backing is left");
+    assert!(!engine.extend_region(&place, PageNumber::new(60), 5), "beyond the end");
+    assert!(engine.extend_region(&place, PageNumber::new(0), 64));
+    assert!(!engine.extend_region(&place, PageNumber::new(0), 1), "no backing is left");
     for (page, frame) in [(9, 0), (8, 1), (7, 2)] {
         access(&place, page, Access::Read);
+        let address = place.page_address(PageNumber::new(page));
         // SAFETY: a page that is in memory until the next fault.
-        assert_eq!(unsafe { (place.page_address(page) as *const u64).read_volatile() }, 0, "as new");
-        assert_eq!(engine.arena().number(place.page(page).pte().index()), frame);
+        assert_eq!(unsafe { (address as *const u64).read_volatile() }, 0, "as new");
+        assert_eq!(place.entry(PageNumber::new(page)).load().frame().get(), frame);
     }
     engine.close_region(&place);
     // SAFETY: its only region is closed.

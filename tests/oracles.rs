@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use oracle::course::{self, Reference};
 use oracle::{number, read, rows, Traces};
 use replay::{Algorithm, Counts, Numbering, Pager, Sight};
+use vmcore::page::Access;
 use vmcore::policy::{by_name, Policy};
-use vmcore::trace::Access;
 
 /// The counts after a trace under a policy.
 fn replay(trace: &[(u32, Access)], policy: &'static dyn Policy, frames: u32, sight: Sight) -> Counts {

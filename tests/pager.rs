@@ -8,15 +8,13 @@ mod world;
 
 use std::fs;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::Ordering;
 use std::sync::Mutex;
 
 use proptest::prelude::*;
+use vmcore::events::stats::Counter;
+use vmcore::page::{Access, State};
 use vmcore::pager::Outcome;
 use vmcore::policy::{by_name, Policy, POLICIES};
-use vmcore::pte::State;
-use vmcore::stats::Counter;
-use vmcore::trace::Access;
 use world::{copy, Block, Worker, World, PAGE};
 
 #[derive(Clone, Debug)]
@@ -107,7 +105,7 @@ fn agrees(policy: &'static dyn Policy, swap_pages: u64, threads: &[Vec<Step>]) {
     let world = World::new(policy, swap_pages);
     let exchange = Mutex::new(Vec::new());
     let workers: Vec<Worker> = (0..threads.len() as u32).map(|number| Worker::new(&world, number)).collect();
-    world.engine.gauges.threads.store(threads.len() as u32, Ordering::Relaxed);
+    world.engine.set_threads(threads.len() as u32);
     let left: Vec<Vec<Block>> = std::thread::scope(|scope| {
         let running: Vec<_> =
             workers.iter().zip(threads).map(|(worker, steps)| scope.spawn(|| run(worker, steps, &exchange))).collect();
@@ -196,10 +194,10 @@ fn a_page_that_cannot_be_read_is_lost_alone_and_only_as_long() {
     for page in 0..100 {
         let address = block.address + page * PAGE;
         let (place, number) = world.engine.find_page(address).unwrap();
-        let swapped = place.page(number).pte().state() == State::Swapped;
+        let swapped = place.entry(number).load().state() == State::Swapped;
         let outcome = world.engine.fault(address, Access::Read, false);
         assert_eq!(outcome, if swapped { Outcome::Lost } else { Outcome::Resolved });
-        assert_eq!(place.page(number).pte().state() == State::Swapped, swapped, "the page stays what it is");
+        assert_eq!(place.entry(number).load().state() == State::Swapped, swapped, "the page stays what it is");
         if swapped {
             if lost == 0 {
                 assert_eq!(world.engine.pin(address, 10, Access::Write, false), 0);

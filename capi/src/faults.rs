@@ -7,10 +7,10 @@
 use core::ffi::{c_int, c_void};
 use core::ptr::{from_ref, null, null_mut};
 use core::sync::atomic::{fence, AtomicPtr, AtomicUsize, Ordering};
-use vmcore::lock::Lock;
+use vmcore::page::Access;
+use vmcore::sync::Lock;
 use vmcore::sys::memory::{self, Protection};
 use vmcore::sys::thread;
-use vmcore::trace::Access;
 
 /// A touch of memory that a door has entered in the table.
 #[derive(Clone, Copy, Debug)]

@@ -8,14 +8,15 @@ use crate::kept::Kept;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use vmcore::config::Config;
-use vmcore::engine::{Engine, Hooks, StartError, Who};
-use vmcore::outlook::Outlook;
-use vmcore::pager::Outcome;
+use vmcore::engine::{Engine, Hooks, Seams, StartError};
+use vmcore::events::Who;
+use vmcore::index::PageNumber;
+use vmcore::page::Access;
+use vmcore::pager::{Outcome, Place};
 use vmcore::policy::Policy;
-use vmcore::region::Place;
+use vmcore::region::Outlook;
 use vmcore::report::say;
 use vmcore::sys::{file, Errno};
-use vmcore::trace::Access;
 
 /// What a window is to be.
 #[derive(Clone, Copy)]
@@ -119,7 +120,7 @@ impl Pane {
         if self.standstill.fetch_add(1, Ordering::Relaxed) < MOST_AT_A_STANDSTILL {
             return true;
         }
-        let frames = self.place.engine.pool_frames();
+        let frames = self.place.engine.frames().len();
         say(format_args!(
             "the instruction at {:#x} faults for ever: it needs more pages at once than may be resident, which is {frames}",
             touch.instruction
@@ -134,8 +135,8 @@ impl Touched for Pane {
             return false;
         }
         self.faults.fetch_add(1, Ordering::Relaxed);
-        let number = (touch.address - self.start).checked_div(self.page).unwrap_or(0) as u64;
-        if self.place.page(number).pte().allows(touch.access) {
+        let page = PageNumber::new((touch.address - self.start).checked_div(self.page).unwrap_or(0) as u64);
+        if self.place.entry(page).load().allows(touch.access) {
             if self.futile.fetch_add(1, Ordering::Relaxed) > MOST_FUTILE {
                 return false;
             }
@@ -145,17 +146,14 @@ impl Touched for Pane {
         if !self.gets_on(&touch) {
             return false;
         }
-        self.place.engine.touch(&self.place, number, touch.address, touch.access, true) == Outcome::Resolved
+        self.place.engine.touch(&self.place, page, touch.address, touch.access, true) == Outcome::Resolved
     }
 }
 
 impl Window {
-    /// Opens a window. Its memory is the caller's, and allows nothing yet. The outlook may refer to the
-    /// engine; what it refers to lives until [`Window::close`].
-    pub fn open(
-        plan: &Plan<'_>,
-        outlook: impl FnOnce(&'static Engine) -> vmcore::sys::Result<Outlook>,
-    ) -> Result<Window, Problem> {
+    /// Opens a window. Its memory is the caller's, and allows nothing yet. What the outlook
+    /// refers to lives until [`Window::close`].
+    pub fn open(plan: &Plan<'_>, outlook: impl FnOnce() -> vmcore::sys::Result<Outlook>) -> Result<Window, Problem> {
         let page = plan.engine_page as u64;
         let config = Config {
             arena: 0,
@@ -171,7 +169,7 @@ impl Window {
         };
         file::size_limit_below(0);
         let hooks = Hooks { arm: || {}, who: || Who { thread: 0, counters: None } };
-        let engine = Engine::exact(&config, hooks, plan.frames, 1).map_err(Problem::Start)?;
+        let engine = Engine::exact(&config, hooks, Seams::LIVE, plan.frames, 1).map_err(Problem::Start)?;
         let engine = Kept::new(engine).map_err(Problem::Memory)?;
         // SAFETY: the window keeps the engine until it has closed the region and forgotten the range.
         match Window::open_in(unsafe { engine.forever() }, plan, outlook) {
@@ -187,13 +185,13 @@ impl Window {
     fn open_in(
         engine: &'static Engine,
         plan: &Plan<'_>,
-        outlook: impl FnOnce(&'static Engine) -> vmcore::sys::Result<Outlook>,
+        outlook: impl FnOnce() -> vmcore::sys::Result<Outlook>,
     ) -> Result<Parts, Problem> {
         let short = Problem::Memory(Errno(libc::ENOMEM));
-        let outlook = outlook(engine).and_then(Kept::new).map_err(Problem::Memory)?;
+        let outlook = outlook().and_then(Kept::new).map_err(Problem::Memory)?;
         // SAFETY: kept as long as the engine, and so are the next two.
         let place = engine.open_region(Some(unsafe { outlook.forever() })).ok_or(short)?;
-        if !engine.extend_region(&place, 0, plan.pages) {
+        if !engine.extend_region(&place, PageNumber::new(0), plan.pages) {
             return Err(short);
         }
         let &Plan { start, page, write, execute, .. } = plan;

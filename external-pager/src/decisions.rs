@@ -14,13 +14,13 @@ use std::collections::HashMap;
 
 use vmcore::bitmap::{words_for, Bitmap, BitmapState};
 use vmcore::config::Config;
-use vmcore::engine::{Engine, Hooks, StartError, Who};
-use vmcore::outlook::Outlook;
-use vmcore::pager::Outcome;
+use vmcore::engine::{Engine, Hooks, Seams, StartError};
+use vmcore::events::Who;
+use vmcore::index::PageNumber;
+use vmcore::page::{Access, Pte, State};
+use vmcore::pager::{Outcome, Place};
 use vmcore::policy;
-use vmcore::pte::{Pte, State};
-use vmcore::region::Place;
-use vmcore::trace::Access;
+use vmcore::region::Outlook;
 
 use crate::machine::Machine;
 use crate::protocol::{Entry, ARENA_BASE, ARENA_PAGES, ARENA_SIZE, MOST_FRAMES, PAGE_SIZE};
@@ -116,7 +116,8 @@ impl Decisions {
             trace: None,
         };
         let hooks = Hooks { arm: || {}, who: || Who { thread: 0, counters: None } };
-        let engine = Engine::exact(&config, hooks, memory_pages, Decisions::MOST_PROCESSES).map_err(NoStart::Engine)?;
+        let engine =
+            Engine::exact(&config, hooks, Seams::LIVE, memory_pages, Decisions::MOST_PROCESSES).map_err(NoStart::Engine)?;
         let blocks = Blocks { words: vec![0; words_for(disk_blocks)], state: BitmapState::new(disk_blocks) };
         Ok(Decisions {
             engine: Box::leak(Box::new(engine)),
@@ -162,18 +163,18 @@ impl Decisions {
         let Some((process, page)) = self.page_of(address) else {
             return Entry::default();
         };
-        let pte = process.place.page(page.into()).pte();
+        let pte = process.place.entry(PageNumber::new(page.into())).load();
         if pte.state() != State::Resident || !pte.has(Pte::READ) {
             return Entry::default();
         }
-        Entry { frame: self.engine.arena().number(pte.index()), read_enable: true, write_enable: pte.has(Pte::WRITE) }
+        Entry { frame: pte.frame().get(), read_enable: true, write_enable: pte.has(Pte::WRITE) }
     }
 
     /// `vm_fault`.
     pub fn fault(&mut self, address: usize, write: bool) -> Result<(), Fault> {
         let (process, page) = self.page_of(address).ok_or(Fault::Invalid)?;
         let access = if write { Access::Write } else { Access::Read };
-        match self.engine.fault(process.place.page_address(page.into()), access, false) {
+        match self.engine.fault(process.place.page_address(PageNumber::new(page.into())), access, false) {
             Outcome::Resolved => Ok(()),
             Outcome::Stray => Err(Fault::Invalid),
             Outcome::Lost => Err(Fault::Lost),
@@ -188,7 +189,7 @@ impl Decisions {
             return Err(NoPage::ArenaFull);
         }
         let block = self.blocks.map().take_lowest().ok_or(NoPage::DiskFull)?;
-        if !self.engine.extend_region(&process.place, page.into(), 1) {
+        if !self.engine.extend_region(&process.place, PageNumber::new(page.into()), 1) {
             let given = self.blocks.map().give(block, 1);
             debug_assert!(given, "block {block} was just taken");
             return Err(NoPage::Memory);

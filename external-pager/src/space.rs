@@ -4,7 +4,10 @@
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::OnceLock;
 
-use vmcore::outlook::{Outlook, Store, View};
+use vmcore::frames::Arena;
+use vmcore::index::{FrameIndex, PageNumber};
+use vmcore::mapper::{Mapper, Pages};
+use vmcore::region::{Outlook, Store};
 use vmcore::sys::memory::Protection;
 use vmcore::sys::{Errno, Result};
 
@@ -36,7 +39,7 @@ impl Space {
     pub fn make(machine: &'static dyn Machine) -> (&'static Space, &'static Outlook) {
         let chunks = [const { OnceLock::new() }; (ARENA_PAGES / CHUNK) as usize];
         let space: &'static Space = Box::leak(Box::new(Space { machine, process: AtomicI32::new(0), chunks }));
-        let outlook = Outlook { view: Some(space), store: Some(space), observer: None };
+        let outlook = Outlook { mapper: Some(space), store: Some(space), sink: None };
         (space, Box::leak(Box::new(outlook)))
     }
 
@@ -47,61 +50,72 @@ impl Space {
 
     /// The page is kept in this block from now on.
     pub fn keep_in(&self, page: u32, block: u32) {
-        self.page(page.into()).block.store(block, Ordering::Relaxed);
+        self.page(page).block.store(block, Ordering::Relaxed);
     }
 
     /// The block where the page is kept.
     pub fn block(&self, page: u32) -> u32 {
-        self.page(page.into()).block.load(Ordering::Relaxed)
+        self.page(page).block.load(Ordering::Relaxed)
     }
 
-    fn page(&self, page: u64) -> &Page {
+    fn page(&self, page: u32) -> &Page {
         static NONE: Page = Page { block: AtomicU32::new(0), frame: AtomicU32::new(0) };
-        let (chunk, at) = (page / u64::from(CHUNK), page % u64::from(CHUNK));
+        let (chunk, at) = (page / CHUNK, page % CHUNK);
         let make = || (0..CHUNK).map(|_| Page::default()).collect();
         // The engine names no page beyond the arena.
         let chunk = self.chunks.get(chunk as usize).map(|chunk| chunk.get_or_init(make));
         chunk.and_then(|chunk| chunk.get(at as usize)).unwrap_or(&NONE)
     }
 
-    fn set(&self, page: u64, protection: Protection) {
+    fn set(&self, pages: &Pages, protection: Protection) {
+        pages.each().for_each(|page| self.set_entry(number(page.first), protection));
+    }
+
+    fn set_entry(&self, page: u32, protection: Protection) {
         let read_enable = protection != Protection::None;
         let write_enable = matches!(protection, Protection::ReadWrite | Protection::ReadWriteExecute);
         let frame = self.page(page).frame.load(Ordering::Relaxed);
         let entry = Entry { frame, read_enable, write_enable };
-        self.machine.set_entry(self.process.load(Ordering::Relaxed), page as u32, entry);
+        self.machine.set_entry(self.process.load(Ordering::Relaxed), page, entry);
     }
 }
 
-impl View for Space {
-    fn open(&self, page: u64, frame: u32, protection: Protection) -> Result<()> {
-        self.page(page).frame.store(frame, Ordering::Relaxed);
-        self.set(page, protection);
+/// The engine names no page beyond the arena, whose pages have numbers of 32 bits.
+fn number(page: PageNumber) -> u32 {
+    page.get() as u32
+}
+
+impl Mapper for Space {
+    fn show(&self, _arena: &Arena, pages: &Pages, frame: FrameIndex, protection: Protection) -> Result<()> {
+        for (i, page) in (0..).zip(pages.each()) {
+            self.page(number(page.first)).frame.store(frame.plus(i).get(), Ordering::Relaxed);
+        }
+        self.set(pages, protection);
         Ok(())
     }
 
-    fn protect(&self, page: u64, protection: Protection) -> Result<()> {
-        self.set(page, protection);
+    fn protect(&self, pages: &Pages, protection: Protection) -> Result<()> {
+        self.set(pages, protection);
         Ok(())
     }
 
-    fn close(&self, page: u64) -> Result<()> {
-        self.set(page, Protection::None);
+    fn hide(&self, pages: &Pages) -> Result<()> {
+        self.set(pages, Protection::None);
         Ok(())
     }
 }
 
 impl Store for Space {
-    fn clear(&self, _page: u64, frame: u32) {
-        self.machine.clear(frame)
+    fn clear(&self, _page: PageNumber, frame: FrameIndex) {
+        self.machine.clear(frame.get())
     }
 
-    fn load(&self, page: u64, frame: u32) -> Result<()> {
-        self.machine.read(self.block(page as u32), frame).map_err(errno)
+    fn load(&self, page: PageNumber, frame: FrameIndex) -> Result<()> {
+        self.machine.read(self.block(number(page)), frame.get()).map_err(errno)
     }
 
-    fn save(&self, page: u64, frame: u32) -> Result<()> {
-        self.machine.write(self.block(page as u32), frame).map_err(errno)
+    fn save(&self, page: PageNumber, frame: FrameIndex) -> Result<()> {
+        self.machine.write(self.block(number(page)), frame.get()).map_err(errno)
     }
 }
 

@@ -5,9 +5,9 @@
 use crate::futex::Futex;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use vmcore::fault::{granted, plan, Plan};
-use vmcore::pte::{Pte, State};
-use vmcore::trace::Access;
+use vmcore::page::Access;
+use vmcore::page::{granted, plan, Plan};
+use vmcore::page::{Pte, State};
 
 /// What a frame holds that nobody may look at.
 pub const JUNK: u64 = 0xdead;

@@ -5,8 +5,8 @@ use loom::sync::Arc;
 use loom::thread;
 use models::every_order;
 use models::page::Page;
-use vmcore::pte::{Pte, State};
-use vmcore::trace::Access;
+use vmcore::page::Access;
+use vmcore::page::{Pte, State};
 
 const OPEN: u64 = Pte::R | Pte::READ | Pte::WRITE | Pte::M;
 

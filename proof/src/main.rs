@@ -48,13 +48,16 @@ extern crate self as external_pager;
 
 use core::hint::black_box;
 use vmcore::engine::Engine;
+use vmcore::events::{Event, EventSink, Who};
+use vmcore::frames::Arena;
 use vmcore::heap::{Ground, Heap};
-use vmcore::outlook::{Observer, Outlook, Report, Store, View};
+use vmcore::index::{FrameIndex, PageNumber};
+use vmcore::mapper::{Mapper, Pages, SIGNAL};
+use vmcore::page::Access;
+use vmcore::pager::Place;
 use vmcore::policy::POLICIES;
-use vmcore::region::Place;
-use vmcore::regions::collect;
+use vmcore::region::{Outlook, Owner, Store};
 use vmcore::sys::memory::Protection;
-use vmcore::trace::Access;
 
 // As in `interpose`: who builds the whole workspace has a libc crate that does not link the C library.
 #[link(name = "c")]
@@ -90,10 +93,16 @@ struct Unknown {
     outlook: Option<&'static Outlook>,
     views: Outlook,
     plan: window::Plan<'static>,
-    report: Report,
+    arena: &'static Arena,
+    pages: Pages,
+    frame: FrameIndex,
+    page: PageNumber,
+    owner: Owner,
+    who: Who,
+    event: Event,
 }
 
-/// Keeps the methods of libvmpager's views and observer, which the engine calls.
+/// Keeps the methods of the mappers, stores and sinks that the engine calls.
 fn methods(u: &Unknown) {
     let from = |at: usize| at as *const u8;
     // SAFETY: never run.
@@ -101,17 +110,19 @@ fn methods(u: &Unknown) {
         let memory = &*from(u.address).cast::<log::Memory>();
         let (frames, files) = (&*from(u.len).cast::<views::Frames>(), &*from(u.len).cast::<views::Files>());
         let log = &*from(u.address).cast::<log::Log>();
-        for view in [memory as &dyn View, frames, files] {
-            black_box(view.open(u.len as u64, u.number, Protection::Read).is_ok());
-            black_box(view.protect(u.len as u64, Protection::Read).is_ok());
-            black_box(view.close(u.len as u64).is_ok());
+        for mapper in [memory as &dyn Mapper, frames, files, &SIGNAL] {
+            black_box(mapper.show(u.arena, &u.pages, u.frame, Protection::Read).is_ok());
+            black_box(mapper.show_ahead(u.arena, &u.pages, u.frame).is_ok());
+            black_box(mapper.protect(&u.pages, Protection::Read).is_ok());
+            black_box(mapper.protect_part(u.address, u.len, Protection::Read, Some(u.len)).is_ok());
+            black_box(mapper.hide(&u.pages).is_ok());
         }
         for store in [memory as &dyn Store, files] {
-            store.clear(u.len as u64, u.number);
-            black_box(store.load(u.len as u64, u.number).is_ok());
-            black_box(store.save(u.len as u64, u.number).is_ok());
+            store.clear(u.page, u.frame);
+            black_box(store.load(u.page, u.frame).is_ok());
+            black_box(store.save(u.page, u.frame).is_ok());
         }
-        log.served(&u.report);
+        log.emit(&u.who, &u.event);
     }
 }
 
@@ -123,12 +134,12 @@ fn fault(u: &Unknown) {
 
 /// A touch of a page that is seen and kept elsewhere, and libvmpager's handler above it, with its views.
 fn windows(u: &Unknown) {
-    black_box(u.engine.touch(&u.place, u.len as u64, u.address, u.access, u.flag));
+    black_box(u.engine.touch(&u.place, u.page, u.address, u.access, u.flag));
     if let Some(place) = u.engine.open_region(u.outlook) {
-        black_box(u.engine.extend_region(&place, u.len as u64, u.address as u64));
+        black_box(u.engine.extend_region(&place, u.page, u.address as u64));
         u.engine.close_region(&place);
     }
-    if let Ok(window) = window::Window::open(&u.plan, |_| Ok(u.views)) {
+    if let Ok(window) = window::Window::open(&u.plan, || Ok(u.views)) {
         black_box(window.faults());
         // SAFETY: never run.
         unsafe { window.close() };
@@ -152,8 +163,8 @@ fn system_calls(u: &Unknown) {
     u.engine.unpin(u.address, u.len);
     black_box(u.engine.block_around(u.address));
     black_box(u.engine.is_block_page(u.address));
-    black_box(u.engine.usage());
-    u.engine.trace.flush();
+    black_box(u.engine.in_use());
+    u.engine.events().trace.flush();
 }
 
 /// malloc's and free's slow paths: promises and releases, regions, moving pages.
@@ -163,12 +174,12 @@ fn blocks(u: &Unknown) {
     black_box(u.place.promise(at, n, u.flag));
     u.place.release(at, n);
     black_box(u.place.back(at, n, u.flag));
-    u.engine.move_pages(&u.place, at, &u.other, n, u.number.into());
-    if let Some(place) = u.engine.acquire_region(u.number, false) {
+    u.engine.move_pages(&u.place, u.page, &u.other, PageNumber::new(n), u.number.into());
+    if let Some(place) = u.engine.acquire_region(u.owner, u.flag) {
         u.engine.abandon_region(&place);
     }
     u.engine.collect_everywhere(Some(u.place.region));
-    black_box(u.engine.back_freed(&u.place, at));
+    black_box(u.place.back_freed(at));
     u.engine.collect_abandoned(&u.place);
     black_box(u.engine.shared_allocate(u.len));
     black_box(u.engine.shared_size(u.address).is_ok());
@@ -183,10 +194,10 @@ fn heap(u: &Unknown) {
         black_box(heap.allocate(place, n, u.number.into(), u.flag).is_ok());
         black_box(heap.resize(place, start, n, u.number.into()));
         black_box(heap.free(place, start).is_ok());
-        black_box(collect(place, heap));
+        black_box(place.collect(heap));
         heap.flush(place);
     });
-    black_box(Heap::free_from_afar(place, start).is_ok());
+    black_box(place.note_freed(start).is_ok());
     black_box(Heap::measure(place, start).is_ok());
 }
 

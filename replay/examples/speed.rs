@@ -8,8 +8,8 @@ use replay::trace::{self, Format, Reference, TraceError};
 use replay::{lru_curve, opt, run, Error};
 use std::io::{BufWriter, Write};
 use std::time::Instant;
+use vmcore::page::Access;
 use vmcore::policy::POLICIES;
-use vmcore::trace::Access;
 
 const REFS: u64 = 20_000_000;
 const PAGES: f64 = 100_000.0;

@@ -12,7 +12,7 @@
 
 use crate::trace::{Reference, TraceError};
 use crate::{Counts, Error, Numbering};
-use vmcore::trace::Access;
+use vmcore::page::Access;
 
 /// Stack distances of pages, as they come.
 pub struct StackDistances {

@@ -10,7 +10,7 @@ use crate::trace::{Reference, TraceError};
 use crate::{Counts, Error, Spool, MOST_FRAMES};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use vmcore::trace::Access;
+use vmcore::page::Access;
 
 /// Replays a trace under the optimum, for each of these numbers of frames, in one pass over it and its future.
 pub fn opt(frames: &[u32], references: impl IntoIterator<Item = Result<Reference, TraceError>>) -> Result<Vec<Counts>, Error> {

@@ -2,10 +2,10 @@
 //! says what would have happened.
 
 use crate::{Counts, Error, MOST_FRAMES};
+use vmcore::events::stats::{Eviction, FaultKind};
 use vmcore::index::{FrameIndex, Link};
+use vmcore::page::Access;
 use vmcore::policy::{Arrival, Bits, Departure, Ghost, Lists, ListsState, Node, PageId, Policy};
-use vmcore::stats::{Eviction, FaultKind};
-use vmcore::trace::Access;
 
 /// What the pager sees of the use of a page after the access that loaded it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

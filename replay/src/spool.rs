@@ -6,7 +6,7 @@ use crate::{Error, Numbering};
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use vmcore::trace::Access;
+use vmcore::page::Access;
 
 /// References that are held in memory at a time.
 const BLOCK: usize = 1 << 18;

@@ -7,8 +7,8 @@ use replay::{lru_curve, opt, run, table, working_set, Algorithm, Counts, LruCurv
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
+use vmcore::page::Access;
 use vmcore::policy::by_name;
-use vmcore::trace::Access;
 
 fn oracles(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../test-data/oracles").join(name)

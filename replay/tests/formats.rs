@@ -6,8 +6,8 @@ use replay::trace::{self, Format, Trace, TraceError};
 use replay::{opt, run, table};
 use std::io::Write;
 use tempfile::NamedTempFile;
+use vmcore::page::Access;
 use vmcore::policy::by_name;
-use vmcore::trace::Access;
 
 fn read(format: Format, bytes: &[u8]) -> Result<Vec<String>, TraceError> {
     let reference = |page: u64, access| format!("{page}{}", if access == Access::Read { "r" } else { "w" });

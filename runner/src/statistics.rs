@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use vmcore::stats::{Counter, Eviction, COUNTERS};
+use vmcore::events::stats::{Counter, Eviction, COUNTERS};
 
 /// The statistics file of one process.
 pub struct Statistics(Map<String, Value>);

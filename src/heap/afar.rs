@@ -1,7 +1,7 @@
 //! Blocks that other threads free: noted beside the region without a lock, taken in by its owner.
 
 use super::{Ground, Heap, NotABlock};
-use crate::page_table::GROUP_PAGES;
+use crate::page::table::GROUP_PAGES;
 use core::sync::atomic::Ordering;
 
 impl Heap {

@@ -11,7 +11,7 @@
 //! another thread that measures its own live block sees its neighbours in one state or the other,
 //! and neither is `inner`. Only the region's owner stores (release); anybody may load (acquire).
 
-use crate::page_table::FreeRuns;
+use crate::page::table::FreeRuns;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes per granule: the alignment that malloc promises.

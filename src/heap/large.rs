@@ -1,7 +1,7 @@
 //! Large blocks: whole pages, entered in the page table instead of granules.
 
 use super::{Block, Ground, Heap, NoRoom};
-use crate::page_table::Usage;
+use crate::page::table::Usage;
 
 impl Heap {
     /// Hands out `n` granules as whole pages, however few: what is pinned shares its pages with nobody.

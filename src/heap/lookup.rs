@@ -2,7 +2,7 @@
 
 use super::granules::{self, Granule};
 use super::{Ground, Heap, LARGE};
-use crate::page_table::Usage;
+use crate::page::table::Usage;
 
 /// Why an address cannot be freed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -21,7 +21,7 @@ mod stretch;
 #[cfg(test)]
 mod model;
 
-use crate::page_table::{Group, Usage, GROUP_PAGES};
+use crate::page::table::{Group, Usage, GROUP_PAGES};
 use bins::{Bins, Shelves, BINNED};
 use core::sync::atomic::AtomicU64;
 use granules::{Granule, Words};

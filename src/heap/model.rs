@@ -4,7 +4,7 @@
 use super::bins::SHELF_ENTRIES;
 use super::granules::{self, Granule, Words};
 use super::*;
-use crate::page_table::{Group, GROUP_PAGES};
+use crate::page::table::{Group, GROUP_PAGES};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 use super::granules::{self, Granule};
 use super::space::{self, Room};
 use super::{Ground, Heap, NoRoom, Run, PROBES};
-use crate::page_table::{Usage, GROUP_PAGES};
-use crate::pte::State;
+use crate::page::table::{Usage, GROUP_PAGES};
+use crate::page::State;
 
 impl Heap {
     /// Sees to it that a block of `n` granules is at hand.
@@ -80,7 +80,7 @@ impl Heap {
         let granules = 1u64 << shift;
         let (first, end) = (page << shift, (page + 1) << shift);
         let entry = ground.group(page / GROUP_PAGES).pages.get((page % GROUP_PAGES) as usize);
-        let in_swap = entry.is_some_and(|entry| matches!(entry.pte().state(), State::Swapped | State::Leaving));
+        let in_swap = entry.is_some_and(|entry| matches!(entry.entry.load().state(), State::Swapped | State::Leaving));
         if !matches!(Heap::usage(ground, page), Usage::Blocks(_)) {
             return false;
         }

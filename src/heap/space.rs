@@ -5,7 +5,7 @@
 
 use super::granules::{self, PER_WORD};
 use super::Ground;
-use crate::page_table::{FreeRuns, Group, Page, Usage, GROUP_PAGES};
+use crate::page::table::{FreeRuns, Group, Page, Usage, GROUP_PAGES};
 
 /// Where a free run was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! Stretches of granules: finding free ones, promising their pages, and giving both back.
 
 use super::{class, granules, space, Ground, Heap, NoRoom};
-use crate::page_table::{Usage, GROUP_PAGES};
+use crate::page::table::{Usage, GROUP_PAGES};
 use core::sync::atomic::Ordering;
 
 impl Heap {

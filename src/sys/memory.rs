@@ -93,14 +93,15 @@ pub unsafe fn map(at: Option<usize>, len: usize, protection: Protection, fd: i32
     }
 }
 
-/// The same, with the page tables filled at once: for memory that is about to be used.
+/// Maps `len` bytes of `fd` from `offset` on, shared, over what is at `at`. With `populate` the kernel's page tables
+/// are filled at once: for memory that is about to be used.
 ///
 /// # Safety
-/// As [`map`].
-pub unsafe fn map_populated(at: usize, len: usize, fd: i32, offset: u64) -> Result<usize> {
-    let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_POPULATE;
+/// The range must be the caller's.
+pub unsafe fn map_over(at: usize, len: usize, protection: Protection, fd: i32, offset: u64, populate: bool) -> Result<()> {
+    let flags = libc::MAP_SHARED | libc::MAP_FIXED | if populate { libc::MAP_POPULATE } else { 0 };
     // SAFETY: the caller owns the range.
-    within_space(|| unsafe { syscall!(libc::SYS_mmap, at, len, Protection::ReadWrite.bits(), flags, fd, offset) })
+    within_space(|| unsafe { syscall!(libc::SYS_mmap, at, len, protection.bits(), flags, fd, offset).map(|_| ()) })
 }
 
 /// Maps `len` bytes of the shared memory that is mapped at `from`, where it allows nothing, once more at `at`:

@@ -47,20 +47,39 @@ pub fn signal_mask() -> SignalSet {
     set
 }
 
-/// Every signal is blocked as long as this lives. Who holds the token of a page in the program's own
-/// context needs it: a handler of the program that touched the page would wait for its own thread.
-pub struct Quiet(SignalSet);
+/// Every signal is blocked as long as this lives: whoever holds the token of a page or a lock of the pager
+/// shows one, since a handler of the program that touched the page would wait for its own thread.
+///
+/// Those that begin in the middle of another end before it.
+#[must_use = "signals come back when this is dropped"]
+pub struct Quiet(Option<SignalSet>);
 
 impl Quiet {
     /// From now on.
     pub fn begin() -> Quiet {
-        Quiet(set_signal_mask(SignalSet::ALL))
+        Quiet(Some(set_signal_mask(SignalSet::ALL)))
+    }
+
+    /// They are blocked already, and stay so beyond the end of this: in a signal handler of ours, say.
+    pub const fn already() -> Quiet {
+        Quiet(None)
+    }
+
+    /// They are blocked already if `masked`; else from now on.
+    pub fn unless(masked: bool) -> Quiet {
+        if masked {
+            Quiet::already()
+        } else {
+            Quiet::begin()
+        }
     }
 }
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        set_signal_mask(self.0);
+        if let Some(before) = self.0 {
+            set_signal_mask(before);
+        }
     }
 }
 

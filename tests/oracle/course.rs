@@ -3,8 +3,8 @@
 //! frame.
 
 use super::read;
-use vmcore::stats::{Eviction, FaultKind};
-use vmcore::trace::Access;
+use vmcore::events::stats::{Eviction, FaultKind};
+use vmcore::page::Access;
 
 /// An access to a page; the offset counts words.
 pub struct Reference {

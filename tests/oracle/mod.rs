@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 
-use vmcore::trace::Access;
+use vmcore::page::Access;
 
 /// The text of a file.
 pub fn read(name: &str) -> String {

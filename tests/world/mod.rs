@@ -9,16 +9,17 @@ use std::os::fd::{FromRawFd, IntoRawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use vmcore::arena::Owner;
 use vmcore::config::Config;
-use vmcore::engine::{Engine, Hooks, Who};
-use vmcore::heap::{Ground, Heap};
+use vmcore::engine::{Engine, Hooks};
+use vmcore::events::line::Line;
+use vmcore::events::stats::{Counter, Eviction, FaultKind};
+use vmcore::events::Who;
+use vmcore::frames::User;
+use vmcore::heap::Heap;
+use vmcore::page::{Access, Pte, State};
+use vmcore::pager::Place;
 use vmcore::policy::Policy;
-use vmcore::pte::{Pte, State};
-use vmcore::region::Place;
-use vmcore::regions::collect;
-use vmcore::stats::{Counter, Eviction, FaultKind};
-use vmcore::trace::{Access, Event};
+use vmcore::region::Owner;
 
 pub const PAGE: usize = 4096;
 const FRAMES: u64 = 64;
@@ -54,13 +55,13 @@ impl World {
         let name = CString::new("trace").unwrap();
         // SAFETY: the name is a C string, and the descriptor is the file's alone.
         let trace = unsafe { File::from_raw_fd(libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC)) };
-        engine.trace.start(trace.try_clone().unwrap().into_raw_fd());
-        let promises = engine.gauges.available.load(Ordering::Relaxed);
+        engine.events().trace.start(trace.try_clone().unwrap().into_raw_fd());
+        let promises = engine.charge().available();
         World { engine, dir, trace, promises }
     }
 
     pub fn count(&self, counter: Counter) -> u64 {
-        self.engine.counters.get(counter)
+        self.engine.events().counters.get(counter)
     }
 
     /// The engine's descriptor of the swap file, which has no name any more; the tests' own are lower.
@@ -75,46 +76,43 @@ impl World {
     /// What is true whenever nobody is at work: every frame and every slot is accounted for.
     pub fn check_at_rest(&self) {
         let engine = self.engine;
-        let layout = engine.arena().layout();
+        let frames = engine.frames();
         let (mut pages, mut bookkeeping, mut saved, mut stamped) = (0, 0, 0, 0);
-        for number in layout.first_pool..layout.first_shared {
-            let frame = engine.arena().frame(number);
-            match frame.owner() {
-                Owner::Nobody => continue,
-                Owner::Bookkeeping(_) => bookkeeping += 1,
-                Owner::Page(address) => {
+        for number in frames.all_from(0) {
+            let frame = frames.frame(number);
+            match frame.user() {
+                User::Nobody => continue,
+                User::Bookkeeping(_) => bookkeeping += 1,
+                User::Page(address) => {
                     let (place, page) = engine.find_page(address).expect("the page of a frame");
-                    let pte = place.page(page).pte();
+                    let pte = place.entry(page).load();
                     assert!(matches!(pte.state(), State::Resident | State::Retained), "{pte:?}");
-                    assert_eq!(pte.index(), number, "the frame of {address:#x} is another's");
-                    let slot = frame.slot.load(Ordering::Relaxed);
-                    assert!(slot == 0 || !pte.has(Pte::M), "a dirty page has a slot: {pte:?}");
-                    saved += u32::from(slot != 0);
+                    assert_eq!(pte.frame(), number, "the frame of {address:#x} is another's");
+                    assert!(frame.copy().is_none() || !pte.has(Pte::M), "a dirty page has a slot: {pte:?}");
+                    saved += u32::from(frame.copy().is_some());
                     pages += 1;
                 }
             }
-            stamped += u32::from(frame.stamp.load(Ordering::Relaxed) != 0);
+            stamped += u32::from(frame.was_used());
         }
         let (mut present, mut swapped) = (0, 0);
         for place in engine.places() {
-            for page in 0..place.backed_groups() * 64 {
-                let pte = place.page(page).pte();
+            for page in place.backed_pages() {
+                let pte = place.entry(page).load();
                 assert!(!pte.in_transit() && pte.pins() == 0 && !pte.has(Pte::WAITERS), "{pte:?}");
                 present += u32::from(matches!(pte.state(), State::Resident | State::Retained));
                 swapped += u32::from(pte.state() == State::Swapped);
             }
         }
-        let fixed = layout.first_pool + layout.frames - layout.first_shared;
-        let usage = engine.usage();
+        let layout = frames.arena().layout();
+        let fixed = layout.arena - layout.pool;
+        let in_use = engine.in_use();
         assert_eq!(pages, present, "frames of pages and pages with frames");
-        assert_eq!(usage.frames_used, fixed + pages + bookkeeping, "frames in use");
-        assert_eq!(usage.slots_used, swapped + saved, "slots in use");
+        assert_eq!(in_use.frames, fixed + pages + bookkeeping, "frames in use");
+        assert_eq!(in_use.slots, swapped + saved, "slots in use");
         assert!(stamped >= pages, "a frame with a page has been used");
-        let gauges = &engine.gauges;
-        assert_eq!(gauges.bookkeeping.load(Ordering::Relaxed), bookkeeping);
-        assert_eq!(gauges.pinned.load(Ordering::Relaxed), 0);
-        let (promised, available) = (gauges.promised.load(Ordering::Relaxed), gauges.available.load(Ordering::Relaxed));
-        assert_eq!(promised + available, self.promises, "promises");
+        assert_eq!((frames.bookkeeping(), frames.pinned()), (bookkeeping, 0));
+        assert_eq!(engine.charge().promised() + engine.charge().available(), self.promises, "promises");
         self.check_counters();
     }
 
@@ -124,13 +122,13 @@ impl World {
         assert_eq!(self.count(Counter::SwapWrites), self.count(Counter::EvictedDirty));
         assert_eq!(self.count(Counter::SwapBytesRead), self.count(Counter::SwapReads) * PAGE as u64);
         assert_eq!(self.count(Counter::SwapBytesWritten), self.count(Counter::SwapWrites) * PAGE as u64);
-        self.engine.trace.flush();
+        self.engine.events().trace.flush();
         let mut text = String::new();
         // The log has moved the offset that both descriptors share.
         File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.trace)))
             .and_then(|mut file| file.read_to_string(&mut text))
             .unwrap();
-        let events: Vec<Event> = text.lines().filter_map(Event::parse).collect();
+        let events: Vec<Line> = text.lines().filter_map(Line::parse).collect();
         assert_eq!(events.len() + 1, text.lines().count(), "a line of the trace that is no event");
         let kinds = FaultKind::ALL.map(FaultKind::counter).into_iter().chain(Eviction::ALL.map(Eviction::counter));
         for counter in kinds {
@@ -143,16 +141,16 @@ impl World {
     pub fn end(self) {
         for place in self.engine.places() {
             let live = self.engine.with_closed(&place, false, |heap| {
-                collect(&place, heap);
+                place.collect(heap);
                 heap.flush(&place);
                 heap.live()
             });
             assert_eq!(live, 0, "blocks are left");
         }
         self.check_at_rest();
-        assert_eq!(self.engine.usage().slots_used, 0, "slots are left");
-        let kept = u64::from(self.engine.gauges.bookkeeping.load(Ordering::Relaxed));
-        assert_eq!(self.engine.gauges.promised.load(Ordering::Relaxed), kept, "promises are left");
+        assert_eq!(self.engine.in_use().slots, 0, "slots are left");
+        let kept = u64::from(self.engine.frames().bookkeeping());
+        assert_eq!(self.engine.charge().promised(), kept, "promises are left");
         for place in self.engine.places() {
             // SAFETY: nobody uses the engine any more.
             unsafe { libc::munmap(place.base as *mut _, self.engine.span().len) };
@@ -174,22 +172,19 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(world: &World, thread: u32) -> Worker {
-        Worker { place: world.engine.acquire_region(thread, false).expect("a region") }
+        Worker { place: world.engine.acquire_region(Owner::Thread(thread), false).expect("a region") }
     }
 
     fn with_heap<T>(&self, work: impl FnOnce(&mut Heap) -> T) -> T {
-        assert!(self.place.region.gate().enter());
-        // SAFETY: the owner, inside the gate.
-        let result = work(unsafe { self.place.region.heap() });
-        self.place.region.gate().leave();
-        result
+        // SAFETY: only this worker's thread uses it, and it owns the region.
+        work(&mut unsafe { self.place.region.gate().enter() }.expect("nobody is inside"))
     }
 
     /// A block of `len` bytes; its bytes are what it holds from now on.
     pub fn allocate(&self, len: usize) -> Option<Block> {
         let n = len.div_ceil(16) as u64;
         let block = self.with_heap(|heap| {
-            collect(&self.place, heap);
+            self.place.collect(heap);
             heap.allocate(&self.place, n, 1, false).or_else(|_| {
                 heap.flush(&self.place);
                 heap.allocate(&self.place, n, 1, false)
@@ -215,7 +210,7 @@ impl Worker {
             assert_eq!(copy(self.place.engine, block.address + kept, rest, Access::Read), rest.len());
         } else if Heap::is_large(&self.place, old.min(new)) {
             let Some(mut target) = self.allocate(len) else { return };
-            let page = |address| self.place.granule(address) / (PAGE as u64 / 16);
+            let page = |address| self.place.page_of(address);
             let pages = block.bytes.len().min(len) / PAGE;
             self.place.engine.move_pages(&self.place, page(block.address), &self.place, page(target.address), pages as u64);
             target.bytes[..pages * PAGE].copy_from_slice(&block.bytes[..pages * PAGE]);
@@ -230,16 +225,13 @@ impl Worker {
         let start = place.granule(block.address);
         let freed = if place.base == self.place.base {
             self.with_heap(|heap| heap.free(&place, start))
-        } else if engine.can_note_freed(&place, start / (PAGE as u64 / 16))
+        } else if place.can_note_freed(start / (PAGE as u64 / 16))
             && !Heap::is_large(&place, Heap::measure(&place, start).unwrap())
         {
-            let freed = Heap::free_from_afar(&place, start);
-            place.region.freed_groups.fetch_or(1 << (start / (PAGE as u64 / 16) / 64 % 64), Ordering::AcqRel);
-            place.region.freed_blocks.fetch_add(1, Ordering::Relaxed);
-            freed
+            place.note_freed(start)
         } else {
             engine.with_closed(&place, false, |heap| {
-                engine.back_freed(&place, start / (PAGE as u64 / 16));
+                place.back_freed(start / (PAGE as u64 / 16));
                 heap.free(&place, start)
             })
         };

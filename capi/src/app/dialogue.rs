@@ -6,11 +6,11 @@
 
 use core::fmt;
 use external_pager::protocol::{Answer, Request, ARENA_BASE, ARENA_SIZE};
-use vmcore::lock::{Guard, Lock};
+use vmcore::page::Access;
 use vmcore::report::say;
-use vmcore::sys::thread::{self, SignalSet};
+use vmcore::sync::{Guard, Lock};
+use vmcore::sys::thread::{self, Quiet, SignalSet};
 use vmcore::sys::Errno;
-use vmcore::trace::Access;
 
 use super::connection::{Connection, PATIENCE};
 use super::tlb::Tlb;
@@ -78,7 +78,8 @@ fn serve(touch: Touch) -> bool {
         Access::Write => Request::Store { address },
     };
     wait_for_turn(true);
-    let mut state = STATE.hold_masked();
+    let quiet = Quiet::already();
+    let mut state = STATE.hold_in(&quiet);
     if let State::Alone = *state {
         // A child that is no application yet: nothing of its arena is valid.
         return false;
@@ -126,7 +127,8 @@ fn answer(connection: Connection) -> Result<Answer, Errno> {
 pub fn wait_for_turn(masked: bool) {
     loop {
         let connection = {
-            let mut state = if masked { STATE.hold_masked() } else { STATE.hold() };
+            let quiet = Quiet::unless(masked);
+            let mut state = STATE.hold_in(&quiet);
             let State::Waiting(connection, tlb) = *state else {
                 return;
             };

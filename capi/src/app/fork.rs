@@ -2,7 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
-use vmcore::lock::Guard;
+use vmcore::sync::Guard;
 
 use super::dialogue::{State, STATE};
 use super::tlb::Tlb;

@@ -16,8 +16,8 @@ use dialogue::ARENA;
 use external_pager::protocol::{Answer, Request, SOCKET_VARIABLE, VERSION};
 use name::Path;
 use tlb::Tlb;
-use vmcore::lock::Lock;
 use vmcore::report::say;
+use vmcore::sync::Lock;
 use vmcore::sys::Errno;
 
 use crate::{faults, stacks};

@@ -12,8 +12,8 @@ use crate::window::{Plan, Window};
 use core::ffi::{c_int, c_ulong, c_void};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use log::{Log, Logger, Memory};
-use vmcore::outlook::Outlook;
 use vmcore::policy::{by_name, Policy};
+use vmcore::region::Outlook;
 use vmcore::report::say;
 use vmcore::sys::memory::{self, Protection};
 use vmcore::sys::{Errno, Result};
@@ -180,8 +180,8 @@ fn manage(request: &Request, policy: &'static dyn Policy, pages: u64) -> core::r
     let plan = Plan { policy, frames, start, pages, page, engine_page: SYSTEM_PAGE, swap_dir: None, write: true, execute: true };
     // SAFETY: both are kept longer than the window.
     let (memory_forever, log_forever) = unsafe { (memory.forever(), log.forever()) };
-    let outlook = Outlook { view: Some(memory_forever), store: Some(memory_forever), observer: Some(log_forever) };
-    let window = Window::open(&plan, |_| Ok(outlook)).map_err(|problem| (problem.to_string(), problem.errno()))?;
+    let outlook = Outlook { mapper: Some(memory_forever), store: Some(memory_forever), sink: Some(log_forever) };
+    let window = Window::open(&plan, || Ok(outlook)).map_err(|problem| (problem.to_string(), problem.errno()))?;
     Ok(Managed { window, memory, log, frames: request.frames })
 }
 

@@ -16,10 +16,11 @@ use core::ffi::{c_int, c_ulong, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use options::{check, Callback, Checked, Options, Refusal, EXECUTE, FILES, WRITE};
 use views::{Descriptors, Files, Frames, Site};
-use vmcore::outlook::{Observer, Outlook, Report};
+use vmcore::events::stats::{Counter, FaultKind};
+use vmcore::events::{Event, EventSink, Fault, Who};
+use vmcore::region::Outlook;
 use vmcore::report::say;
-use vmcore::stats::{Counter, FaultKind};
-use vmcore::swap_file::SwapFile;
+use vmcore::swap::SwapFile;
 use vmcore::sys::memory::{self, Protection};
 use vmcore::sys::Errno;
 use vmcore::units::SYSTEM_PAGE;
@@ -35,12 +36,15 @@ unsafe impl Sync for Messenger {}
 // SAFETY: as above.
 unsafe impl Send for Messenger {}
 
-impl Observer for Messenger {
-    fn served(&self, report: &Report) {
-        if let (Some(callback), FaultKind::FirstTouch | FaultKind::SwapIn) = (self.callback, report.kind) {
-            let unmapped = report.evicted.map_or(-1, |(name, _)| name.page as c_int);
+impl EventSink for Messenger {
+    fn emit(&self, _who: &Who, event: &Event) {
+        let Event::Fault(Fault { kind: FaultKind::FirstTouch | FaultKind::SwapIn, address, page, evicted, .. }) = *event else {
+            return;
+        };
+        if let (Some(callback), Some(page)) = (self.callback, page) {
+            let unmapped = evicted.map_or(-1, |(name, _)| name.page.get() as c_int);
             // SAFETY: the program gave this callback for this context.
-            call_out(|| unsafe { callback(report.address as *mut c_void, report.page.page as c_int, unmapped, self.context) });
+            call_out(|| unsafe { callback(address as *mut c_void, page.page.get() as c_int, unmapped, self.context) });
         }
     }
 }
@@ -115,15 +119,15 @@ fn create(options: &Options) -> core::result::Result<Region, Refusal> {
     let swap_dir = (!files).then_some(&directory[..]);
     let engine_page = if files { SYSTEM_PAGE } else { page };
     let plan = Plan { policy, frames, start, pages, page, engine_page, swap_dir, write, execute };
-    let window = Window::open(&plan, |engine| {
+    let window = Window::open(&plan, || {
         // SAFETY: the region keeps all of it longer than the window.
         unsafe {
-            let observer: Option<&dyn Observer> = Some(region.messenger.forever());
+            let sink: Option<&dyn EventSink> = Some(region.messenger.forever());
             if let Some(Backing::Files(view)) = &region.backing {
-                return Ok(Outlook { view: Some(view.forever()), store: Some(view.forever()), observer });
+                return Ok(Outlook { mapper: Some(view.forever()), store: Some(view.forever()), sink });
             }
-            let view = Kept::new(Frames { site, arena: engine.arena() })?;
-            let outlook = Outlook { view: Some(view.forever()), store: None, observer };
+            let view = Kept::new(Frames { site })?;
+            let outlook = Outlook { mapper: Some(view.forever()), store: None, sink };
             region.backing = Some(Backing::Frames(view));
             Ok(outlook)
         }
@@ -240,7 +244,7 @@ pub unsafe extern "C" fn paged_region_count(region: *const c_void, counts: *mut 
         return -1;
     }
     let found = ask(region, None, |region| {
-        let count = |counter| region.window.as_ref().map_or(0, |window| window.engine().counters.get(counter));
+        let count = |counter| region.window.as_ref().map_or(0, |window| window.engine().events().counters.get(counter));
         Some(Counts {
             first_touches: count(Counter::FirstTouch),
             swap_ins: count(Counter::SwapIn),

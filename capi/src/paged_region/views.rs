@@ -1,8 +1,10 @@
 //! How the program sees the pages of a region: as frames of the engine, or as files.
 
-use vmcore::arena::Arena;
-use vmcore::outlook::{Store, View};
-use vmcore::swap_file::SwapFile;
+use vmcore::frames::Arena;
+use vmcore::index::{FrameIndex, PageNumber};
+use vmcore::mapper::{Mapper, Pages};
+use vmcore::region::Store;
+use vmcore::swap::SwapFile;
 use vmcore::sys::memory::{self, Protection};
 use vmcore::sys::{file, Errno, Result};
 
@@ -26,20 +28,23 @@ impl Site {
         }
     }
 
-    fn map(&self, page: u64, protection: Protection, fd: i32, offset: u64) -> Result<()> {
-        let at = self.start + page as usize * self.page;
+    fn address(&self, page: PageNumber) -> usize {
+        self.start + page.get() as usize * self.page
+    }
+
+    fn map(&self, page: PageNumber, protection: Protection, fd: i32, offset: usize) -> Result<()> {
         // SAFETY: a page of the region's addresses, which are ours.
-        unsafe { memory::map(Some(at), self.page, self.rights(protection), fd, offset).map(|_| ()) }
+        unsafe { memory::map_over(self.address(page), self.page, self.rights(protection), fd, offset as u64, false) }
     }
 
-    fn protect(&self, page: u64, protection: Protection) -> Result<()> {
-        // SAFETY: as above.
-        unsafe { memory::protect(self.start + page as usize * self.page, self.page, self.rights(protection)) }
+    fn protect(&self, pages: &Pages, protection: Protection) -> Result<()> {
+        // SAFETY: as in `map`.
+        unsafe { memory::protect(self.address(pages.first), pages.n as usize * self.page, self.rights(protection)) }
     }
 
-    fn close(&self, page: u64) -> Result<()> {
-        // SAFETY: as above.
-        unsafe { memory::unback(self.start + page as usize * self.page, self.page, Protection::None) }
+    fn hide(&self, pages: &Pages) -> Result<()> {
+        // SAFETY: as in `map`.
+        unsafe { memory::unback(self.address(pages.first), pages.n as usize * self.page, Protection::None) }
     }
 }
 
@@ -47,22 +52,22 @@ impl Site {
 pub struct Frames {
     /// Where.
     pub site: Site,
-    /// The frames.
-    pub arena: &'static Arena,
 }
 
-impl View for Frames {
-    fn open(&self, page: u64, frame: u32, protection: Protection) -> Result<()> {
-        let offset = self.arena.offset(self.arena.layout().first_pool + frame);
-        self.arena.file().lend(|fd| self.site.map(page, protection, fd, offset))
+impl Mapper for Frames {
+    fn show(&self, arena: &Arena, pages: &Pages, frame: FrameIndex, protection: Protection) -> Result<()> {
+        (0..).zip(pages.each()).try_for_each(|(i, page)| {
+            let offset = arena.layout().offset(frame.plus(i));
+            arena.file().lend(|fd| self.site.map(page.first, protection, fd, offset))
+        })
     }
 
-    fn protect(&self, page: u64, protection: Protection) -> Result<()> {
-        self.site.protect(page, protection)
+    fn protect(&self, pages: &Pages, protection: Protection) -> Result<()> {
+        self.site.protect(pages, protection)
     }
 
-    fn close(&self, page: u64) -> Result<()> {
-        self.site.close(page)
+    fn hide(&self, pages: &Pages) -> Result<()> {
+        self.site.hide(pages)
     }
 }
 
@@ -74,30 +79,32 @@ pub struct Files {
     pub descriptors: Descriptors,
 }
 
-impl View for Files {
-    fn open(&self, page: u64, _frame: u32, protection: Protection) -> Result<()> {
-        let fd = *self.descriptors.list.get(page as usize).ok_or(Errno(libc::EINVAL))?;
-        self.site.map(page, protection, fd, 0)
+impl Mapper for Files {
+    fn show(&self, _arena: &Arena, pages: &Pages, _frame: FrameIndex, protection: Protection) -> Result<()> {
+        pages.each().try_for_each(|page| {
+            let fd = *self.descriptors.list.get(page.first.get() as usize).ok_or(Errno(libc::EINVAL))?;
+            self.site.map(page.first, protection, fd, 0)
+        })
     }
 
-    fn protect(&self, page: u64, protection: Protection) -> Result<()> {
-        self.site.protect(page, protection)
+    fn protect(&self, pages: &Pages, protection: Protection) -> Result<()> {
+        self.site.protect(pages, protection)
     }
 
-    fn close(&self, page: u64) -> Result<()> {
-        self.site.close(page)
+    fn hide(&self, pages: &Pages) -> Result<()> {
+        self.site.hide(pages)
     }
 }
 
 impl Store for Files {
     // The mapping is the file: what was stored is there, and before that it is all zero.
-    fn clear(&self, _page: u64, _frame: u32) {}
+    fn clear(&self, _page: PageNumber, _frame: FrameIndex) {}
 
-    fn load(&self, _page: u64, _frame: u32) -> Result<()> {
+    fn load(&self, _page: PageNumber, _frame: FrameIndex) -> Result<()> {
         Ok(())
     }
 
-    fn save(&self, _page: u64, _frame: u32) -> Result<()> {
+    fn save(&self, _page: PageNumber, _frame: FrameIndex) -> Result<()> {
         Ok(())
     }
 }

@@ -9,31 +9,35 @@ use core::ffi::c_int;
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use vmcore::engine::Engine;
+use vmcore::frames::Arena;
 use vmcore::heap::granules::GRANULE;
-use vmcore::heap::NoRoom;
-use vmcore::outlook::{Outlook, View};
-use vmcore::region::Place;
+use vmcore::heap::{Heap, NoRoom};
+use vmcore::index::FrameIndex;
+use vmcore::mapper::{Mapper, Pages};
+use vmcore::page::Access;
+use vmcore::pager::Place;
+use vmcore::region::Outlook;
+use vmcore::sync::Inside;
 use vmcore::sys::memory::Protection;
-use vmcore::trace::Access;
 
 /// Pages that are in frames, and nowhere else to be seen.
 struct Unseen;
 
-impl View for Unseen {
-    fn open(&self, _page: u64, _frame: u32, _protection: Protection) -> vmcore::sys::Result<()> {
+impl Mapper for Unseen {
+    fn show(&self, _arena: &Arena, _pages: &Pages, _frame: FrameIndex, _protection: Protection) -> vmcore::sys::Result<()> {
         Ok(())
     }
 
-    fn protect(&self, _page: u64, _protection: Protection) -> vmcore::sys::Result<()> {
+    fn protect(&self, _pages: &Pages, _protection: Protection) -> vmcore::sys::Result<()> {
         Ok(())
     }
 
-    fn close(&self, _page: u64) -> vmcore::sys::Result<()> {
+    fn hide(&self, _pages: &Pages) -> vmcore::sys::Result<()> {
         Ok(())
     }
 }
 
-static UNSEEN: Outlook = Outlook { view: Some(&Unseen), store: None, observer: None };
+static UNSEEN: Outlook = Outlook { mapper: Some(&Unseen), store: None, sink: None };
 
 /// The blocks of a map: address and length as it was asked for, which the heap rounds up.
 #[derive(Default)]
@@ -90,6 +94,12 @@ impl Map {
         Ok(blocks)
     }
 
+    /// The heap, for who changes the blocks.
+    fn heap(&self, _blocks: &RwLockWriteGuard<'_, Blocks>) -> Option<Inside<'_, Heap>> {
+        // SAFETY: only who holds the lock of the blocks for writing enters.
+        unsafe { self.place.region.gate().enter() }
+    }
+
     /// Ends the map; its blocks are gone, and its region is free for another.
     pub fn close(&self) -> Result<(), Error> {
         let mut blocks = self.change()?;
@@ -104,8 +114,7 @@ impl Map {
         let len = usize::try_from(size).ok().filter(|len| *len > 0).ok_or(Error::Size)?;
         let mut blocks = self.change()?;
         let n = (len as u64).div_ceil(GRANULE);
-        // SAFETY: only who holds the lock of the blocks for writing uses the heap.
-        let heap = unsafe { self.place.region.heap() };
+        let mut heap = self.heap(&blocks).ok_or(Error::NoMemory)?;
         let block = heap.allocate(&self.place, n, 1, false).or_else(|_: NoRoom| {
             // What was freed a moment ago may be what is missing.
             heap.flush(&self.place);
@@ -122,8 +131,7 @@ impl Map {
         if blocks.lengths.remove(&address).is_none() {
             return Err(if blocks.around(address).is_some() { Error::Middle } else { Error::Pointer });
         }
-        // SAFETY: as in `allocate`.
-        let heap = unsafe { self.place.region.heap() };
+        let mut heap = self.heap(&blocks).ok_or(Error::NoMap)?;
         let freed = heap.free(&self.place, self.place.granule(address));
         debug_assert!(freed.is_ok(), "the heap and the list of blocks know the same blocks");
         Ok(())
@@ -143,7 +151,7 @@ impl Map {
         if len > block - (address - start) {
             return Err(Error::Range);
         }
-        let page = self.engine.page();
+        let page = self.engine.page_size();
         let mut done = 0;
         while done < len {
             let at = address + done;
@@ -163,10 +171,9 @@ impl Map {
         if self.engine.pin(at, len, access, false) != len {
             return Err(Error::Io);
         }
-        let page = self.engine.page();
-        let number = ((at - self.place.base) / page) as u64;
-        let frame = self.place.page(number).pte().index();
-        let memory = (self.engine.arena().view(frame) + at % page) as *mut u8;
+        let page = self.engine.page_size();
+        let frame = self.place.entry(self.place.page_of(at)).load().frame();
+        let memory = (self.engine.frames().arena().view(frame) + at % page) as *mut u8;
         // SAFETY: the page is pinned, so the frame is its own; the data is the caller's.
         unsafe {
             match access {

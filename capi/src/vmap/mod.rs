@@ -17,8 +17,8 @@ use setup::{Options, Settings};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use vmcore::engine::Engine;
-use vmcore::stats::Counter;
-use vmcore::trace::Access;
+use vmcore::events::stats::Counter;
+use vmcore::page::Access;
 
 use crate::forks;
 use crate::kept::Kept;
@@ -203,13 +203,12 @@ pub unsafe extern "C" fn vmap_statistics(statistics: *mut Statistics) -> c_int {
     }
     let world = World::read();
     let found = world.engine.as_ref().map_or_else(Statistics::default, |engine| {
-        let count = |counter| engine.counters.get(counter);
-        let layout = engine.arena().layout();
-        let usage = engine.usage();
+        let count = |counter| engine.events().counters.get(counter);
+        let in_use = engine.in_use();
         Statistics {
-            frames: engine.pool_frames().into(),
-            frames_used: (usage.frames_used - layout.first_pool).into(),
-            slots_used: usage.slots_used.into(),
+            frames: engine.frames().len().into(),
+            frames_used: engine.frames().used().into(),
+            slots_used: in_use.slots.into(),
             maps: world.maps() as c_ulong,
             faults: count(Counter::FirstTouch) + count(Counter::SwapIn) + count(Counter::Reference) + count(Counter::FirstWrite),
             swap_reads: count(Counter::SwapReads),

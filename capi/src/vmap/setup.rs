@@ -4,7 +4,8 @@ use super::error::Error;
 use crate::kept::Kept;
 use core::ffi::{c_char, CStr};
 use vmcore::config::{Config, MAX_SPACE};
-use vmcore::engine::{Engine, Hooks, StartError, Who};
+use vmcore::engine::{Engine, Hooks, Seams, StartError};
+use vmcore::events::Who;
 use vmcore::policy::{by_name, Policy, POLICIES};
 use vmcore::report::say;
 use vmcore::sys::file;
@@ -91,7 +92,7 @@ impl Settings {
         file::size_limit_below(0);
         let hooks = Hooks { arm: || {}, who: || Who { thread: 0, counters: None } };
         let frames = u32::try_from(self.memory / PAGE).map_err(|_| refuse("memory has too many pages"))?;
-        let engine = Engine::exact(&config, hooks, frames, MAPS).map_err(|error| match error {
+        let engine = Engine::exact(&config, hooks, Seams::LIVE, frames, MAPS).map_err(|error| match error {
             StartError::Crowded => refuse("memory or swap have too many pages"),
             StartError::HeapTooLarge => {
                 refuse(&format!("{MAPS} maps with a space of {} do not fit into the address space", self.space))

@@ -8,14 +8,14 @@
 //!
 //! Our entry runs with every signal blocked but ours, so it may touch the program's memory.
 
-use super::kernel::{self, Action};
-use super::{farewell, masks, trampolines, OURS};
-use crate::thread;
+use super::{claims, farewell, masks, trampolines};
+use crate::shared::kernel::{self, for_kernel, Action, OURS};
+use crate::shared::thread;
 use core::ffi::c_int;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
-use vmcore::lock::{Guard, Lock};
-use vmcore::sys::thread::SignalSet;
+use vmcore::sync::{Guard, Lock};
+use vmcore::sys::thread::{Quiet, SignalSet};
 use vmcore::sys::{Errno, Result};
 
 const SIGNALS: usize = 64;
@@ -35,8 +35,9 @@ struct Held {
 }
 
 fn hold(record: &'static Lock<Action>) -> Held {
-    let mask = kernel::change_mask(libc::SIG_BLOCK, Some(masks::for_kernel(SignalSet::ALL)));
-    Held { record: ManuallyDrop::new(record.hold_masked()), mask }
+    static BLOCKED: Quiet = Quiet::already();
+    let mask = kernel::change_mask(libc::SIG_BLOCK, Some(for_kernel(SignalSet::ALL)));
+    Held { record: ManuallyDrop::new(record.hold_in(&BLOCKED)), mask }
 }
 
 impl Deref for Held {
@@ -109,7 +110,7 @@ fn in_kernel(action: &Action) -> Action {
         handler: trampolines::entry(),
         flags: action.flags & passed | kernel::SIGINFO | kernel::ONSTACK | kernel::RESTORER,
         restorer: trampolines::restorer(),
-        mask: masks::for_kernel(SignalSet::ALL),
+        mask: for_kernel(SignalSet::ALL),
     }
 }
 
@@ -135,7 +136,7 @@ pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
     }
     let new = new.map(kept);
     if SignalSet(OURS).has(signal) {
-        crate::syscalls::insist();
+        claims::insist();
     }
     if is_claimed(signal) {
         return Ok(change_claimed(signal, record, new.as_ref()));
@@ -158,7 +159,7 @@ pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
             return Ok(old);
         }
         Some(new) => {
-            let mask = if new.calls() { masks::for_kernel(new.mask) } else { new.mask };
+            let mask = if new.calls() { for_kernel(new.mask) } else { new.mask };
             // SAFETY: the program's own handler, or none.
             unsafe { kernel::set_action(signal, Some(&Action { mask, ..*new }))? }
         }
@@ -181,7 +182,7 @@ fn change_claimed(signal: c_int, record: &'static Lock<Action>, new: Option<&Act
         let _ = unsafe { kernel::set_action(signal, Some(&Action { flags, ..own })) };
     }
     if let Some(thread) = thread::current().filter(|_| new.handler == libc::SIG_IGN) {
-        masks::forget(&thread.signals, signal);
+        masks::forget(thread.signals(), signal);
     }
     old
 }
@@ -191,7 +192,7 @@ pub fn meant(signal: c_int) -> Action {
     let Ok(record) = record(signal) else {
         return Action::DEFAULT;
     };
-    let meant = *record.hold_masked();
+    let meant = *record.hold_in(&Quiet::already());
     if is_claimed(signal) {
         return meant;
     }
@@ -204,7 +205,7 @@ pub fn take(signal: c_int) -> Action {
     let action = meant(signal);
     if action.has(kernel::RESETHAND) {
         match record(signal) {
-            Ok(record) if is_claimed(signal) => record.hold_masked().handler = libc::SIG_DFL,
+            Ok(record) if is_claimed(signal) => record.hold_in(&Quiet::already()).handler = libc::SIG_DFL,
             _ => reset(signal),
         }
     }
@@ -228,7 +229,7 @@ pub fn take_back(signal: c_int, own: &Action) {
 
 /// The handler that our entry stands for. The caller has every signal blocked.
 pub fn handler(signal: c_int) -> Action {
-    record(signal).map_or(Action::DEFAULT, |record| *record.hold_masked())
+    record(signal).map_or(Action::DEFAULT, |record| *record.hold_in(&Quiet::already()))
 }
 
 /// The default action, whatever the program wanted: the process is about to die of it.

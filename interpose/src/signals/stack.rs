@@ -1,7 +1,7 @@
 //! The program's alternate stack, by the kernel's rules. The kernel itself only knows ours.
 //! The rules are pure; [`change`] applies them to the running thread.
 
-use super::kernel;
+use crate::shared::{kernel, thread};
 use core::ffi::c_int;
 use vmcore::sys::{Errno, Result};
 
@@ -86,13 +86,13 @@ impl Alternate {
 /// # Safety
 /// The stack must stay there until it is replaced.
 pub unsafe fn change(new: Option<&libc::stack_t>, sp: usize) -> Result<libc::stack_t> {
-    let Some(thread) = crate::thread::current() else {
-        // SAFETY: the caller's promise.
+    let Some(thread) = thread::current() else {
+        // SAFETY: the stack stays there until it is replaced, as the caller promises.
         return unsafe { kernel::set_alternate(new) };
     };
-    let now = thread.signals.alternate.get();
+    let now = thread.signals().alternate.get();
     if let Some(new) = new {
-        thread.signals.alternate.set(now.changed(new, sp)?);
+        thread.signals().alternate.set(now.changed(new, sp)?);
     }
     Ok(now.report(sp))
 }

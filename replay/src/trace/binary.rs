@@ -3,7 +3,7 @@
 
 use super::{Reference, Trace, TraceError};
 use std::io::{ErrorKind, Read};
-use vmcore::trace::Access;
+use vmcore::page::Access;
 
 const RECORD: usize = 24;
 

@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use vmcore::trace::Access;
+use vmcore::page::Access;
 
 /// A reference to a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::{Format, Reference};
 use std::collections::VecDeque;
-use vmcore::trace::Access;
+use vmcore::page::Access;
 
 /// Whether a line says nothing: empty, or a comment.
 pub(super) fn is_passed_over(line: &[u8]) -> bool {

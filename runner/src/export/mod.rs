@@ -6,7 +6,7 @@ pub mod text;
 
 use std::io::Write;
 
-use vmcore::stats::{Counter, Eviction, FaultKind};
+use vmcore::events::stats::{Counter, Eviction, FaultKind};
 use vmcore::units::HumanSize;
 
 use crate::results::{Comparison, Row};

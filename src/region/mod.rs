@@ -1,0 +1,10 @@
+//! Regions: the contiguous virtual memory of one thread's heap each: where they lie, what is known of each, and how a
+//! door may have its own seen and kept.
+
+mod outlook;
+mod record;
+mod span;
+
+pub use outlook::{Outlook, Store};
+pub use record::{Owner, Region};
+pub use span::{Span, BASE, END, RECORD};

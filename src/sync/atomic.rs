@@ -1,0 +1,5 @@
+//! The atomics of the lock-free protocols. The models take the protocols' own files and put loom's atomics
+//! in the place of this module, so what loom checks is what runs.
+#![forbid(unsafe_code)]
+
+pub use core::sync::atomic::{compiler_fence, fence, AtomicBool, AtomicU32, AtomicU64, Ordering};
