@@ -185,7 +185,7 @@ impl Pager {
     fn evict(&mut self) -> (FrameIndex, u32, Eviction) {
         let mut lists = Lists::new(&mut self.nodes, &mut self.ghosts, &mut self.lists);
         let victim = self.policy.victim(&mut lists, &mut FrameBits(&mut self.frames));
-        // A policy that names no victim has lost one; any page will do then, as in the real pager.
+        // A policy of somebody's own may name none, or a frame that there is not: then some page has to leave.
         let frame = victim.filter(|frame| (frame.get() as usize) < self.frames.len()).unwrap_or(FrameIndex::new(0));
         let Resident { page: number, dirty, .. } = self.frames[frame.get() as usize];
         self.policy.removed(&mut lists, frame, PageId(number.into()), Departure::Evicted);
