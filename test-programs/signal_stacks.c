@@ -146,25 +146,55 @@ __attribute__((noinline)) static void registers(void)
     heap_is_right("after a fast timer");
 }
 
-/* The smallest stack that the processor's state fits on, by the kernel's word, and one that it does not: with
- * AVX-512 a frame takes 3 KiB, with AMX 11. What lies below and above stays as it was. */
+/* Which sizes are taken: the kernel's word, which the processor and what the process may use of it decide. With AVX-512 a
+ * frame takes 3 KiB, with AMX 11. */
+static size_t smallest_taken;
+
+static void sizes(const char *when)
+{
+    static const size_t sizes[] = {0, 100, 2047, 2048, 2049, 4096, 8192, 10240, 12288, 16384, 20480, 24576, 32768, 65536};
+    unsigned char *base = must_malloc(64 * KIB);
+    printf("%s:", when);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        stack_t stack = {.ss_sp = base, .ss_size = sizes[i]}, none = {.ss_flags = SS_DISABLE}, now;
+        errno = 0;
+        int result = sigaltstack(&stack, NULL), why = errno;
+        CHECK(sigaltstack(NULL, &now) == 0, "sigaltstack");
+        /* The library's own call and the kernel's entry answer alike. */
+        long direct = syscall(SYS_sigaltstack, &stack, NULL);
+        CHECK(direct == result, "sigaltstack of %zu bytes gives %d, the call by number %ld", sizes[i], result, direct);
+        printf(" %zu %s %d", sizes[i], result == 0 ? "taken" : "refused", result == 0 ? now.ss_size == sizes[i] : why == ENOMEM);
+        CHECK(sigaltstack(&none, NULL) == 0, "sigaltstack");
+    }
+    for (smallest_taken = 16;; smallest_taken += 16) {
+        stack_t stack = {.ss_sp = base, .ss_size = smallest_taken}, none = {.ss_flags = SS_DISABLE};
+        if (sigaltstack(&stack, NULL) == 0) {
+            sigaltstack(&none, NULL);
+            break;
+        }
+    }
+    printf(", from %zu on\n", smallest_taken);
+    free(base);
+    fflush(stdout);
+}
+
 static void on_small(int signal)
 {
     (void)signal;
     count++;
 }
 
+/* The smallest stack that a frame fits on, and the smallest that is taken. What lies below and above stays as it was. */
 static void smallest_stacks(void)
 {
     size_t least = getauxval(AT_MINSIGSTKSZ), length = 64 * KIB;
-    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
-    syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA);   /* where there is AMX */
-    fflush(stdout);
     for (int fits = 0; fits < 2; fits++) {
         pid_t child = fork();
         if (child == 0) {
             unsigned char *room = memalign(PAGE, 3 * length), *base = room + length;
-            size_t size_of_it = fits ? (least + 640 + 63) & ~(size_t)63 : 2048;
+            size_t size_of_it = (least + 640 + 63) & ~(size_t)63;
+            if (!fits || size_of_it < smallest_taken)
+                size_of_it = smallest_taken;
             fill(room, length, 31), fill(base + size_of_it, length, 32);
             stack_t stack = {.ss_sp = base, .ss_size = size_of_it};
             CHECK(sigaltstack(&stack, NULL) == 0, "sigaltstack of %zu bytes", size_of_it);
@@ -181,9 +211,38 @@ static void smallest_stacks(void)
         }
         int status;
         CHECK(waitpid(child, &status, 0) == child, "waitpid");
-        printf("a stack of %s: status %x\n", fits ? "AT_MINSIGSTKSZ and a little" : "2048 bytes", status & 0xff7f);
+        printf("the smallest stack that %s: status %x\n", fits ? "a frame fits on" : "is taken", status & 0xff7f);
     }
     fflush(stdout);
+}
+
+/* AMX: tiles hold what they held, across faults and handlers. Without AMX nothing is asked. */
+__attribute__((noinline, target("amx-tile"))) static void tiles(void)
+{
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    if (syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) != 0)
+        return;
+    sizes("sizes once tiles are allowed");
+    static unsigned char shape[64] __attribute__((aligned(64))) = {[0] = 1, [16] = 64, [48] = 16};
+    unsigned char *given = must_malloc(KIB), *found = must_malloc(KIB);
+    struct sigaction action = {.sa_handler = on_small, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGUSR1, &action, NULL);
+    count = 0;
+    for (int round = 0; round < 20; round++) {
+        fill(given, KIB, round);
+        _tile_loadconfig(shape);
+        _tile_loadd(0, given, 64);
+        page_out(churn / 8);
+        raise(SIGUSR1);
+        _tile_stored(0, found, 64);
+        _tile_release();
+        CHECK(memcmp(given, found, KIB) == 0, "a tile changed in round %d", round);
+    }
+    printf("tiles, %d handlers\n", count);
+    signal(SIGUSR1, SIG_DFL);
+    free(given), free(found);
+    smallest_stacks();
 }
 
 /* Overflows: of the thread's stack into the guard, seen on the alternate stack; and without one, death. */
@@ -257,7 +316,9 @@ int main(int argc, char **argv)
     alternate_stacks();
     jumps();
     registers();
+    sizes("sizes");
     smallest_stacks();
+    tiles();
     overflows();
     heap_is_right("at the end");
     free(heap);

@@ -8,13 +8,25 @@
 //! libvmalloc.so that memory is paged itself.
 #![allow(clippy::missing_safety_doc)] // The headers say what C must promise.
 
+// The modules stand in their order: each uses only those above it. `checks/` holds them to that.
+
+// Memory of our own.
+pub mod kept;
+
+// Faults: the handler, and the stack that it runs on.
+pub mod faults;
+
+pub mod stacks;
+
+// What a fork holds and lets go of.
+pub mod forks;
+
+// A stretch of address space in which pages are shown.
+pub mod window;
+
+// The doors.
 pub mod app;
 pub mod decisions;
-pub mod faults;
-pub mod forks;
-pub mod kept;
 pub mod mm;
 pub mod paged_region;
-pub mod stacks;
 pub mod vmap;
-pub mod window;

@@ -6,20 +6,34 @@
 //! that is not there, 125 trouble of our own; 1 from `compare` means that an output differed.
 #![forbid(unsafe_code)]
 
-mod cli;
-mod commands;
-mod elf;
-mod executor;
-mod export;
+// The modules stand in their order: each uses only those above it. `checks/` holds them to that.
+
 mod failure;
-mod library;
-mod pager;
+
+// What is to be run: files, and who may run them.
+mod elf;
 mod privilege;
-mod program;
-mod results;
 mod script;
+
+mod program;
+
+mod library;
+
+// What is set, and what came of it.
 mod settings;
 mod statistics;
+
+mod results;
+
+mod export;
+
+// Who runs it.
+mod executor;
+mod pager;
+
+// What a user types.
+mod cli;
+mod commands;
 
 use std::process::ExitCode;
 

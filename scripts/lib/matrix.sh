@@ -13,7 +13,7 @@ prepare_matrix() {
     [ "$mode" = docs ] && return 0
     if [ -z "$library" ]; then
         library=$target/release/libvmalloc.so
-        cargo build -q --release --workspace || return 1
+        cargo build -q --release && cargo build -q --release -p vmalloc-exports || return 1
     fi
     library=$(realpath -e "$library") || return 1
     [ -z "$delay" ] || make -s -C test-programs || return 1

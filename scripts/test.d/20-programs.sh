@@ -26,6 +26,7 @@ same -p                "signal calls"               -- "$p/signal_calls"
 same -p                "signals by calls of one's own" -- "$p/own_calls"
 same -n                "signals by calls of one's own, nothing paged" VMALLOC_ARENA=64M -- "$p/own_calls"
 same -p                "stacks of signals"          -- "$p/signal_stacks"
+same -p                "stacks of signals, large ones asked for" -- "$p/strict_stacks" 20480 "$p/signal_stacks"
 same -p                "children of every make"     -- "$p/children"
 same -p                "life of threads"            -- "$p/thread_life"
 same -p                "threads of other makers"    VMALLOC_ARENA=2M VMALLOC_SWAP=24M -- "$p/thread_makers" 3M 1M

@@ -11,5 +11,6 @@ pub mod guarded;
 pub mod kernel;
 pub mod next;
 pub mod own_text;
+pub mod room;
 pub mod thread;
 pub mod ucontext;

@@ -10,10 +10,11 @@
 
 use super::frame::{self, SignalFrame};
 use super::masks::{self, Temporary};
-use super::{actions, fault, kernel_stack, trampolines, DEPARTURE};
+use super::{actions, fault, kernel_stack, stack, trampolines};
 use crate::shared::engine;
 use crate::shared::kernel::{self, Action, Handler, Info, OURS};
-use crate::shared::thread::{self, Thread, STACK};
+use crate::shared::room;
+use crate::shared::thread::{self, Thread};
 use crate::shared::ucontext::{register, Ucontext};
 use crate::syscalls::memory;
 use core::ffi::{c_int, c_void};
@@ -51,7 +52,7 @@ pub unsafe fn perform(action: &Action, info: &Info, context: &mut Ucontext) {
 
 /// Whether `at` lies in the alternate stack that we gave to the thread.
 pub fn is_own_stack(thread: &Thread, at: usize) -> bool {
-    (thread.stack()..thread.stack() + STACK).contains(&at)
+    (thread.stack()..thread.stack() + room::of_this_processor().whole()).contains(&at)
 }
 
 /// What is blocked while the handler runs that came under the mask `now`.
@@ -167,7 +168,8 @@ pub(super) unsafe extern "C" fn returning(context: *mut Ucontext) -> *mut Uconte
     // SAFETY: the caller promises that `context` lies in a frame of `build`, so `frame` is that frame.
     let (context, temporary) = unsafe { (&mut *context, (*frame).temporary) };
     state.temporary.set(temporary);
-    if let Ok(changed) = state.alternate.get().changed(&context.stack, core::ptr::from_ref(context) as usize) {
+    let judge = |stack: &libc::stack_t| stack::judge(thread, stack);
+    if let Ok(changed) = state.alternate.get().changed(&context.stack, core::ptr::from_ref(context) as usize, judge) {
         state.alternate.set(changed);
     }
     context.stack = kernel_stack(thread);
@@ -188,7 +190,6 @@ pub(super) unsafe extern "C" fn returning(context: *mut Ucontext) -> *mut Uconte
 /// A valid frame.
 unsafe fn depart(thread: &Thread, context: &Ucontext) -> *mut Ucontext {
     const CONTEXT: usize = 64;
-    const VECTORS: usize = 512;
     // Nobody but the fault handler uses the stack from now on, and it starts at the upper end.
     let _ = kernel::change_mask(libc::SIG_SETMASK, Some(kernel::for_kernel(SignalSet::ALL)));
     let departure = thread.stack();
@@ -196,9 +197,9 @@ unsafe fn depart(thread: &Thread, context: &Ucontext) -> *mut Ucontext {
     // SAFETY: the state lies where the frame says; ours has room for both, and is nobody else's.
     unsafe {
         copy.write(*context);
-        let len = frame::vectors_len(context.vectors).min(DEPARTURE - VECTORS);
+        let len = frame::vectors_len(context.vectors).min(room::of_this_processor().departure - room::VECTORS);
         if len > 0 {
-            let to = departure + VECTORS;
+            let to = departure + room::VECTORS;
             core::ptr::copy_nonoverlapping(context.vectors as *const u8, to as *mut u8, len);
             (*copy).vectors = to;
         }

@@ -25,14 +25,11 @@ pub mod stack;
 pub mod trampolines;
 
 use crate::shared::kernel::{self, OURS};
-use crate::shared::thread::{self, PerThread, Thread, STACK};
+use crate::shared::room;
+use crate::shared::thread::{self, PerThread, Thread};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::sys::thread::SignalSet;
-
-/// The lower end of a thread's alternate stack: a frame that lies in paged memory is returned from
-/// here. The kernel uses the rest.
-pub const DEPARTURE: usize = 16 * 1024;
 
 /// What this floor keeps for a thread. All zero: nothing blocked, no alternate stack.
 #[derive(Default)]
@@ -129,5 +126,6 @@ pub fn survive_fork() {
 
 /// The part of a thread's alternate stack that the kernel uses.
 pub fn kernel_stack(thread: &Thread) -> libc::stack_t {
-    libc::stack_t { ss_sp: (thread.stack() + DEPARTURE) as *mut _, ss_flags: 0, ss_size: STACK - DEPARTURE }
+    let room = room::of_this_processor();
+    libc::stack_t { ss_sp: (thread.stack() + room.departure) as *mut _, ss_flags: 0, ss_size: room.kernel }
 }

@@ -1,12 +1,17 @@
 //! The program's alternate stack, by the kernel's rules. The kernel itself only knows ours.
-//! The rules are pure; [`change`] applies them to the running thread.
+//!
+//! Which sizes the kernel takes depends on the processor, on what the process may use of it (AMX) and on how the
+//! kernel was started. So the kernel judges the program's size itself ([`judge`]); all else here is pure but for [`change`],
+//! which applies it to the running thread.
 
-use crate::shared::{kernel, thread};
+use super::kernel_stack;
+use crate::shared::kernel;
+use crate::shared::thread::{self, Thread};
 use core::ffi::c_int;
-use vmcore::sys::{Errno, Result};
+use vmcore::sys::thread::SignalSet;
+use vmcore::sys::{self, Errno, Result};
 
 const AUTODISARM: c_int = i32::MIN;
-const SMALLEST: usize = libc::MINSIGSTKSZ;
 
 /// An alternate stack as the program set it. Size zero: none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -67,16 +72,21 @@ impl Alternate {
         libc::stack_t { ss_flags: state | self.flags & AUTODISARM, ..self.in_frame() }
     }
 
-    /// What sigaltstack makes of it.
-    pub fn changed(&self, new: &libc::stack_t, sp: usize) -> Result<Alternate> {
+    /// What sigaltstack makes of it, where `judge` says whether the kernel takes the new one's flags and size. As in the
+    /// kernel, what is already so is not judged again: it may have been set before the process was allowed to use AMX.
+    pub fn changed(&self, new: &libc::stack_t, sp: usize, judge: impl FnOnce(&libc::stack_t) -> Result<()>) -> Result<Alternate> {
         if self.in_use(sp) {
             return Err(Errno(libc::EPERM));
         }
-        match new.ss_flags & !AUTODISARM {
-            libc::SS_DISABLE => Ok(Alternate { base: 0, size: 0, flags: new.ss_flags }),
-            0 | libc::SS_ONSTACK if new.ss_size < SMALLEST => Err(Errno(libc::ENOMEM)),
-            0 | libc::SS_ONSTACK => Ok(Alternate { base: new.ss_sp as usize, size: new.ss_size, flags: new.ss_flags }),
-            _ => Err(Errno(libc::EINVAL)),
+        let wanted = Alternate { base: new.ss_sp as usize, size: new.ss_size, flags: new.ss_flags };
+        if *self == wanted {
+            return Ok(wanted);
+        }
+        judge(new)?;
+        if new.ss_flags & !AUTODISARM == libc::SS_DISABLE {
+            Ok(Alternate { base: 0, size: 0, ..wanted })
+        } else {
+            Ok(wanted)
         }
     }
 }
@@ -92,7 +102,73 @@ pub unsafe fn change(new: Option<&libc::stack_t>, sp: usize) -> Result<libc::sta
     };
     let now = thread.signals().alternate.get();
     if let Some(new) = new {
-        thread.signals().alternate.set(now.changed(new, sp)?);
+        thread.signals().alternate.set(now.changed(new, sp, |new| judge(thread, new))?);
     }
     Ok(now.report(sp))
+}
+
+/// What the kernel says of an alternate stack with those flags and that size. The running thread, whose record is
+/// `thread`, keeps the one that it has.
+///
+/// While the kernel knows the other stack, no signal may come, so a page fault would kill: the program's own stack, which
+/// may lie in paged memory, is not touched. The trial runs on the departure of the record's stack, which is in nobody's use:
+/// who departs has every signal blocked, and does not come here. It ends below the kernel's part, so the kernel does not
+/// find the thread on its alternate stack, before the trial or during it.
+pub fn judge(thread: &Thread, new: &libc::stack_t) -> Result<()> {
+    static ALL: SignalSet = SignalSet::ALL;
+    const MASK: i64 = libc::SYS_rt_sigprocmask;
+    let verdict: isize;
+    // SAFETY: between the two calls that change the mask nothing but registers, the departure and our own text and statics
+    // is touched, by a function that returns; stack pointer and mask are afterwards what they were before.
+    unsafe {
+        core::arch::asm!(
+            // Every signal is blocked; the mask before goes to the upper end of the departure.
+            "lea rdx, [r13 - 16]",
+            "syscall",
+            "mov r12, rsp",
+            "lea rsp, [r13 - 16]",
+            "mov rdi, r13",
+            "mov rsi, r14",
+            "mov rdx, r15",
+            "call {trial}",
+            "mov rsp, r12",
+            "mov r12, rax",
+            "lea rsi, [r13 - 16]",
+            "mov eax, {call}",
+            "mov edi, {how}",
+            "xor edx, edx",
+            "mov r10d, 8",
+            "syscall",
+            trial = sym trial,
+            call = const MASK,
+            how = const libc::SIG_SETMASK,
+            out("r12") verdict,
+            in("r13") kernel_stack(thread).ss_sp,
+            in("r14") new.ss_size,
+            in("r15") new.ss_flags as usize,
+            inout("rax") MASK => _,
+            in("rdi") libc::SIG_SETMASK,
+            in("rsi") &raw const ALL,
+            in("r10") 8,
+            clobber_abi("C"),
+        );
+    }
+    sys::check(verdict).map(|_| ())
+}
+
+/// The kernel's verdict on an alternate stack at `base`, where the caller's stack ends.
+extern "C" fn trial(base: *mut core::ffi::c_void, size: usize, flags: usize) -> isize {
+    let mut before = libc::stack_t { ss_sp: base, ss_flags: 0, ss_size: 0 };
+    let tried = libc::stack_t { ss_sp: base, ss_flags: flags as c_int, ss_size: size };
+    let alternate = |new: *const libc::stack_t, old: *mut libc::stack_t| {
+        // SAFETY: both are null or locals; no frame can come on the tried stack, since every signal is blocked.
+        unsafe { sys::call(libc::SYS_sigaltstack, [new as usize, old as usize, 0, 0, 0, 0]) }
+    };
+    let asked = alternate(core::ptr::null(), &raw mut before);
+    if asked < 0 {
+        return asked;
+    }
+    let verdict = alternate(&raw const tried, core::ptr::null_mut());
+    alternate(&raw const before, core::ptr::null_mut());
+    verdict
 }

@@ -8,7 +8,7 @@
 mod area;
 mod current;
 
-use super::gauges;
+use super::{gauges, room};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU8, Ordering};
 use vmcore::engine::Engine;
@@ -25,8 +25,6 @@ pub use current::{current, storage_offset};
 
 /// Bytes of a record.
 const RECORD: usize = 4096;
-/// Bytes of an alternate stack.
-pub const STACK: usize = 64 * 1024;
 
 /// What this library keeps of one thread. A record whose bytes are all zero belongs to no thread.
 #[repr(C)]
@@ -169,7 +167,7 @@ impl Thread {
         Some(engine.place_of(region))
     }
 
-    /// The alternate stack: its base; it is [`STACK`] bytes long.
+    /// The lower end of the alternate stack, whose parts `room.rs` measures.
     pub fn stack(&self) -> usize {
         core::ptr::from_ref(self) as usize + RECORD
     }
@@ -204,7 +202,7 @@ pub fn reserve() -> Option<&'static Thread> {
         at = record.next.load(Ordering::Acquire);
     }
     if at.is_null() {
-        at = memory::reserve(RECORD + STACK, Protection::ReadWrite).ok()? as *mut Thread;
+        at = memory::reserve(RECORD + room::of_this_processor().whole(), Protection::ReadWrite).ok()? as *mut Thread;
         // SAFETY: fresh zeroed memory, large enough and valid as a record.
         let record = unsafe { &*at };
         record.next.store(REGISTRY.load(Ordering::Relaxed), Ordering::Relaxed);
