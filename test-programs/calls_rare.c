@@ -66,6 +66,38 @@ static void many_messages(unsigned count, size_t size)
     close(sockets[0]), close(sockets[1]);
 }
 
+struct drain { int socket; char *to; size_t size; };
+
+static void *drains(void *argument)
+{
+    struct drain *drain = argument;
+    for (size_t done = 0; done < drain->size;) {
+        ssize_t n = read(drain->socket, drain->to + done, drain->size - done);
+        CHECK(n > 0, "read gave %zd after %zu bytes", n, done);
+        done += n;
+    }
+    return NULL;
+}
+
+/* One message among many that is larger than the arena. */
+static void one_large_message(size_t size)
+{
+    int sockets[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0, "socketpair");
+    struct iovec from = { must_malloc(size), size };
+    struct mmsghdr sent = { .msg_hdr = { .msg_iov = &from, .msg_iovlen = 1 } };
+    fill(from.iov_base, size, 5);
+    page_out(churn);
+    struct drain drain = { sockets[1], must_malloc(size), size };
+    pthread_t reader = start(drains, &drain);
+    int result = sendmmsg(sockets[0], &sent, 1, 0);
+    CHECK(result == 1 && sent.msg_len == size, "sendmmsg gave %d, length %u", result, sent.msg_len);
+    pthread_join(reader, NULL);
+    verify(drain.to, size, 5, "sendmmsg");
+    free(from.iov_base), free(drain.to);
+    close(sockets[0]), close(sockets[1]);
+}
+
 /* Arguments and environment for a program, larger than what may be pinned. */
 static void long_vectors(void)
 {
@@ -309,6 +341,7 @@ int main(int argc, char **argv)
     page_out(churn);
     many_messages(40, 3000);
     many_messages(16, 120 * KIB);
+    one_large_message(9 * MIB);
     said("sendmmsg, recvmmsg");
     long_vectors();
     requests();

@@ -1,55 +1,44 @@
-//! libvmalloc.so: preloaded into an unmodified program, it gives every thread a heap whose pages live
-//! in a bounded arena and a swap file. The doors here know the engine (`vmcore`); the engine knows
-//! none of them.
+//! The interposer: what makes `libvmalloc.so` of the engine (`vmcore`). Preloaded into an unmodified program, that library
+//! gives every thread a heap whose pages live in a bounded arena and a swap file. The engine knows nothing of this.
 //!
-//! What is exported replaces the C library's functions of the same name; `exports.txt` lists it all.
+//! The folders are floors, from the lowest to the highest; each calls only those above it in this list, and
+//! `checks/` asks the compiler whether they do. `exports/` makes the library that is preloaded, of one line for each function.
 #![no_std]
 
-mod aside;
-mod assignment;
-mod blocks;
-mod engine;
-mod execs;
-mod loading;
-mod malloc;
-mod misuse;
-mod next;
-mod output;
-mod processes;
-mod resizing;
-mod sandbox;
-mod settings;
-mod signals;
-mod statistics;
-mod syscalls;
-mod thread;
-mod threads;
+#[cfg(test)]
+extern crate std;
 
-use vmcore::report::say;
+// The engine, the records of threads, the kernel's own forms, the real functions of the C library.
+pub mod shared;
+
+// What a system call points to, how its buffers are pinned, and how it is made.
+pub mod syscalls;
+
+// What is told about the process when it ends.
+pub mod statistics;
+
+// SIGSEGV is ours without the program noticing.
+pub mod signals;
+
+// How the system calls of a thread come to be trapped.
+pub mod guard;
+
+// How threads and processes come into being, and what they leave.
+pub mod births;
+
+// What happens in a trap, and how the guard is switched on.
+pub mod trap;
+
+// How the engine is made.
+pub mod start;
+
+// The malloc family.
+pub mod malloc;
+
+// The other functions that take the place of the C library's.
+pub mod wrappers;
 
 // The libc crate links the C library only for those who use it without std, and another member of the
 // workspace uses it with std.
 #[link(name = "c")]
 unsafe extern "C" {}
-
-// A hint only: most programs allocate before constructors run.
-#[ctor::ctor]
-fn begin() {
-    engine::get_or_make();
-}
-
-extern "C" fn end() {
-    statistics::finish();
-}
-
-// Not through atexit, as `ctor::dtor` would: that is no function of the shared C library.
-#[used]
-#[link_section = ".fini_array"]
-static END: extern "C" fn() = end;
-
-/// A panic here is a bug of ours: say so, and end the program before it goes on with wrong memory.
-#[panic_handler]
-fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
-    say(format_args!("internal error: {info}"));
-    misuse::abort()
-}

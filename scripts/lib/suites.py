@@ -152,7 +152,7 @@ class Runner:
 
     def build(self):
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        command = ["cargo", "build", "--release", "-q", "-p", "vmalloc-interpose"]
+        command = ["cargo", "build", "--release", "-q", "-p", "vmalloc-exports"]
         if self.options.torture:
             target = target / "torture"
             command += ["--features", "torture"]

@@ -8,9 +8,9 @@
 //!
 //! Our entry runs with every signal blocked but ours, so it may touch the program's memory.
 
-use super::kernel::{self, Action};
-use super::{farewell, masks, trampolines, OURS};
-use crate::thread;
+use super::{claims, farewell, masks, trampolines};
+use crate::shared::kernel::{self, for_kernel, Action, OURS};
+use crate::shared::thread;
 use core::ffi::c_int;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
@@ -35,7 +35,7 @@ struct Held {
 }
 
 fn hold(record: &'static Lock<Action>) -> Held {
-    let mask = kernel::change_mask(libc::SIG_BLOCK, Some(masks::for_kernel(SignalSet::ALL)));
+    let mask = kernel::change_mask(libc::SIG_BLOCK, Some(for_kernel(SignalSet::ALL)));
     Held { record: ManuallyDrop::new(record.hold_masked()), mask }
 }
 
@@ -109,7 +109,7 @@ fn in_kernel(action: &Action) -> Action {
         handler: trampolines::entry(),
         flags: action.flags & passed | kernel::SIGINFO | kernel::ONSTACK | kernel::RESTORER,
         restorer: trampolines::restorer(),
-        mask: masks::for_kernel(SignalSet::ALL),
+        mask: for_kernel(SignalSet::ALL),
     }
 }
 
@@ -135,7 +135,7 @@ pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
     }
     let new = new.map(kept);
     if SignalSet(OURS).has(signal) {
-        crate::syscalls::insist();
+        claims::insist();
     }
     if is_claimed(signal) {
         return Ok(change_claimed(signal, record, new.as_ref()));
@@ -158,7 +158,7 @@ pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
             return Ok(old);
         }
         Some(new) => {
-            let mask = if new.calls() { masks::for_kernel(new.mask) } else { new.mask };
+            let mask = if new.calls() { for_kernel(new.mask) } else { new.mask };
             // SAFETY: the program's own handler, or none.
             unsafe { kernel::set_action(signal, Some(&Action { mask, ..*new }))? }
         }
@@ -181,7 +181,7 @@ fn change_claimed(signal: c_int, record: &'static Lock<Action>, new: Option<&Act
         let _ = unsafe { kernel::set_action(signal, Some(&Action { flags, ..own })) };
     }
     if let Some(thread) = thread::current().filter(|_| new.handler == libc::SIG_IGN) {
-        masks::forget(&thread.signals, signal);
+        masks::forget(thread.signals(), signal);
     }
     old
 }

@@ -2,25 +2,27 @@
 //!
 //! The kernel calls the entry of `trampolines` on our alternate stack with every signal blocked but ours. It builds the frame
 //! where the kernel would have built it, then changes its own frame so that rt_sigreturn goes to the
-//! handler, on that stack and with that mask. The handler returns to the gate, which sets right what
+//! handler, on that stack and with that mask. The handler returns to `handler_return`, which sets right what
 //! the kernel must not see in the frame, and returns to the interrupted code.
 //!
 //! A thread that is not on our alternate stack (libc's own helpers, a program that sets it by system
 //! call) gets its handler called in place.
 
-use super::frame::{self, register, Context, Frame};
-use super::kernel::{self, Action, Handler, Info};
+use super::frame::{self, SignalFrame};
 use super::masks::{self, Temporary};
-use super::{actions, fault, kernel_stack, room, stack, trampolines, OURS};
-use crate::syscalls;
-use crate::thread::{self, Thread};
+use super::{actions, fault, kernel_stack, stack, trampolines};
+use crate::shared::kernel::{self, Action, Handler, Info, OURS};
+use crate::shared::thread::{self, Thread};
+use crate::shared::ucontext::{register, Ucontext};
+use crate::shared::{engine, room};
+use crate::syscalls::memory;
 use core::ffi::{c_int, c_void};
 use vmcore::engine::Engine;
 use vmcore::sys::thread::SignalSet;
 use vmcore::trace::Access;
 
 /// Called by the entry.
-pub(super) unsafe extern "C" fn on_signal(signal: c_int, info: &Info, context: &mut Context) {
+pub(super) unsafe extern "C" fn on_signal(signal: c_int, info: &Info, context: &mut Ucontext) {
     let action = actions::handler(signal);
     if action.calls() {
         // SAFETY: the kernel's own arguments.
@@ -32,16 +34,16 @@ pub(super) unsafe extern "C" fn on_signal(signal: c_int, info: &Info, context: &
 ///
 /// # Safety
 /// `context` must be the one that the running handler returns to, with every signal blocked.
-pub unsafe fn perform(action: &Action, info: &Info, context: &mut Context) {
+pub unsafe fn perform(action: &Action, info: &Info, context: &mut Ucontext) {
     let here = 0u8;
     let sp = context.registers[register::RSP] as usize;
     // A fault inside one of our own handlers leaves no room below its stack pointer.
     let fits = |thread: &&Thread| is_own_stack(thread, &raw const here as usize) && !is_own_stack(thread, sp);
     let Some(thread) = thread::running().filter(fits) else {
-        // SAFETY: the caller's promise.
+        // SAFETY: the running handler returns to `context`, with every signal blocked, as the caller promises.
         return unsafe { call_in_place(action, info, context) };
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: as above; and `thread` is on the alternate stack that we gave it.
     if unsafe { build(thread, action, info, context) }.is_none() {
         fault::no_stack(kernel::number(info), context);
     }
@@ -64,8 +66,8 @@ const fn during(action: &Action, signal: c_int, now: SignalSet) -> SignalSet {
 
 /// # Safety
 /// As [`perform`], on our alternate stack. `None` if there is no room for the frame.
-unsafe fn build(thread: &Thread, action: &Action, info: &Info, context: &mut Context) -> Option<()> {
-    let state = &thread.signals;
+unsafe fn build(thread: &Thread, action: &Action, info: &Info, context: &mut Ucontext) -> Option<()> {
+    let state = thread.signals();
     let sp = context.registers[register::RSP] as usize;
     let alternate = state.alternate.get();
     // SAFETY: the kernel's frame.
@@ -76,30 +78,30 @@ unsafe fn build(thread: &Thread, action: &Action, info: &Info, context: &mut Con
     // The interrupted call has had its temporary mask; any other code finds it again.
     let waited = context.interrupted_call();
     let temporary = if waited { Temporary::default() } else { state.temporary.get() };
-    let mut copy = Frame { restorer: trampolines::gate(), context: *context, info: *info, temporary };
+    let mut copy = SignalFrame { restorer: trampolines::handler_return(), context: *context, info: *info, temporary };
     copy.context.stack = alternate.in_frame();
     copy.context.mask = SignalSet(context.mask.0 | blocked);
     if context.vectors != 0 {
         copy.context.vectors = spot.vectors;
     }
-    let engine = crate::engine::get();
+    let engine = engine::get();
     // SAFETY: both lie on our own stack; the program's stack below its pointer is free.
     unsafe {
-        put(engine, spot.vectors, context.vectors, len)?;
-        put(engine, spot.frame, &raw const copy as usize, size_of::<Frame>())?;
+        put_on_stack(engine, spot.vectors, context.vectors, len)?;
+        put_on_stack(engine, spot.frame, &raw const copy as usize, size_of::<SignalFrame>())?;
     }
     state.temporary.set(Temporary::default());
     state.alternate.set(alternate.disarmed());
     state.blocked.set(during.0 & OURS);
-    context.mask = masks::for_kernel(during);
+    context.mask = kernel::for_kernel(during);
     context.vectors = 0; // the initial state, as the kernel gives it to a handler
     let within = |at: usize| (spot.frame + at) as u64;
     let registers = &mut context.registers;
     registers[register::RIP] = action.handler as u64;
     registers[register::RSP] = within(0);
     registers[register::RDI] = kernel::number(info) as u64;
-    registers[register::RSI] = within(core::mem::offset_of!(Frame, info));
-    registers[register::RDX] = within(core::mem::offset_of!(Frame, context));
+    registers[register::RSI] = within(core::mem::offset_of!(SignalFrame, info));
+    registers[register::RDX] = within(core::mem::offset_of!(SignalFrame, context));
     registers[register::RAX] = 0;
     registers[register::FLAGS] &= !(DIRECTION | TRAP | RESUME);
     Some(())
@@ -114,7 +116,7 @@ const RESUME: u64 = 0x1_0000;
 ///
 /// # Safety
 /// `from` must be readable, and `to` the program's to lose.
-unsafe fn put(engine: Option<&'static Engine>, to: usize, from: usize, len: usize) -> Option<()> {
+unsafe fn put_on_stack(engine: Option<&'static Engine>, to: usize, from: usize, len: usize) -> Option<()> {
     const PAGE: usize = 4096;
     let mut done = 0;
     while done < len {
@@ -123,8 +125,8 @@ unsafe fn put(engine: Option<&'static Engine>, to: usize, from: usize, len: usiz
         let engine = engine.filter(|engine| engine.is_ours(at));
         let pinned = engine.map_or(n, |engine| engine.pin(at, n, Access::Write, true));
         // The kernel may make the stack grow. Another thread may close it at any moment.
-        // SAFETY: the caller's promise.
-        let copied = || unsafe { syscalls::copy_for_program(at, from + done, n).is_ok() };
+        // SAFETY: the caller promises that `from` is readable and `to` the program's to lose.
+        let copied = || unsafe { memory::copy_for_program(at, from + done, n).is_ok() };
         let written = pinned == n && kernel::can_write(at & !7) && copied();
         if let Some(engine) = engine {
             engine.unpin(at, pinned);
@@ -139,30 +141,30 @@ unsafe fn put(engine: Option<&'static Engine>, to: usize, from: usize, len: usiz
 
 /// # Safety
 /// As [`perform`].
-unsafe fn call_in_place(action: &Action, info: &Info, context: &mut Context) {
+unsafe fn call_in_place(action: &Action, info: &Info, context: &mut Ucontext) {
     let signal = kernel::number(info);
-    let _ = kernel::change_mask(libc::SIG_SETMASK, Some(masks::for_kernel(during(action, signal, context.mask))));
+    let _ = kernel::change_mask(libc::SIG_SETMASK, Some(kernel::for_kernel(during(action, signal, context.mask))));
     // SAFETY: the program's own handler; one that takes a single argument ignores the others.
     unsafe {
         let handler = core::mem::transmute::<usize, Handler>(action.handler);
         handler(signal, core::ptr::from_ref(info).cast_mut().cast(), core::ptr::from_mut(context).cast::<c_void>());
     }
     let _ = kernel::change_mask(libc::SIG_SETMASK, Some(SignalSet::ALL));
-    context.mask = masks::for_kernel(context.mask);
+    context.mask = kernel::for_kernel(context.mask);
 }
 
-/// The handler has returned to the gate: what its frame says becomes true, as far as the kernel does
+/// The handler has returned: what its frame says becomes true, as far as the kernel does
 /// not see to it. Returns the context that the kernel may return to.
 ///
 /// # Safety
 /// `context` is in a frame of [`build`].
-pub(super) unsafe extern "C" fn returning(context: *mut Context) -> *mut Context {
+pub(super) unsafe extern "C" fn returning(context: *mut Ucontext) -> *mut Ucontext {
     let Some(thread) = thread::running() else {
         return context;
     };
-    let state = &thread.signals;
-    let frame = context.wrapping_byte_sub(core::mem::offset_of!(Frame, context)).cast::<Frame>();
-    // SAFETY: the caller's promise.
+    let state = thread.signals();
+    let frame = context.wrapping_byte_sub(core::mem::offset_of!(SignalFrame, context)).cast::<SignalFrame>();
+    // SAFETY: the caller promises that `context` lies in a frame of `build`, so `frame` is that frame.
     let (context, temporary) = unsafe { (&mut *context, (*frame).temporary) };
     state.temporary.set(temporary);
     let judge = |stack: &libc::stack_t| stack::judge(thread, stack);
@@ -171,8 +173,8 @@ pub(super) unsafe extern "C" fn returning(context: *mut Context) -> *mut Context
     }
     context.stack = kernel_stack(thread);
     masks::set_ours(state, context.mask.0);
-    context.mask = masks::for_kernel(context.mask);
-    let engine = crate::engine::get();
+    context.mask = kernel::for_kernel(context.mask);
+    let engine = engine::get();
     if engine.is_some_and(|engine| engine.is_ours(core::ptr::from_ref(context) as usize) || engine.is_ours(context.vectors)) {
         // SAFETY: as above.
         return unsafe { depart(thread, context) };
@@ -185,12 +187,12 @@ pub(super) unsafe extern "C" fn returning(context: *mut Context) -> *mut Context
 ///
 /// # Safety
 /// A valid frame.
-unsafe fn depart(thread: &Thread, context: &Context) -> *mut Context {
+unsafe fn depart(thread: &Thread, context: &Ucontext) -> *mut Ucontext {
     const CONTEXT: usize = 64;
     // Nobody but the fault handler uses the stack from now on, and it starts at the upper end.
-    let _ = kernel::change_mask(libc::SIG_SETMASK, Some(masks::for_kernel(SignalSet::ALL)));
+    let _ = kernel::change_mask(libc::SIG_SETMASK, Some(kernel::for_kernel(SignalSet::ALL)));
     let departure = thread.stack();
-    let copy = (departure + CONTEXT) as *mut Context;
+    let copy = (departure + CONTEXT) as *mut Ucontext;
     // SAFETY: the state lies where the frame says; ours has room for both, and is nobody else's.
     unsafe {
         copy.write(*context);

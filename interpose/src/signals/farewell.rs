@@ -4,9 +4,10 @@
 //! The kernel then has [`entry`] where the program has SIG_DFL; `actions` tells the program SIG_DFL. An exec
 //! resets handlers to the default action, so an executed program finds what it would find natively.
 
-use super::frame::Context;
-use super::kernel::{self, Action, Info};
 use super::{actions, fault, trampolines};
+use crate::shared::kernel::{self, Action, Info};
+use crate::shared::ucontext::Ucontext;
+use crate::statistics;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::sys::thread::SignalSet;
@@ -65,10 +66,10 @@ pub fn in_place_of(signal: c_int, action: &Action) -> Action {
 
 unsafe extern "C" fn on_death(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's own arguments, which nobody else refers to.
-    let (info, context) = unsafe { (&*info.cast::<Info>(), &mut *context.cast::<Context>()) };
+    let (info, context) = unsafe { (&*info.cast::<Info>(), &mut *context.cast::<Ucontext>()) };
     if kernel::code(info) <= 0 || !FAULTS.contains(&signal) {
         // It came from outside. Whatever it interrupted holds no lock of ours: those block every signal.
-        crate::statistics::finish();
+        statistics::finish();
     }
     fault::die(info, context, false);
 }

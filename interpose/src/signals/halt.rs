@@ -5,7 +5,7 @@
 //! away when they stay in a handler of ours for ever. A child that shares our memory neither stops nor
 //! stops anybody.
 
-use crate::thread::{self, Thread};
+use crate::shared::thread::{self, Thread};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use vmcore::sys::{call, thread as sys};
 

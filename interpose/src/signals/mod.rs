@@ -3,44 +3,37 @@
 //! - `fault`: the fault handler, and what becomes of a signal that is the program's after all.
 //! - `farewell`: what is written before the process dies of a signal. `halt`: its other threads stop first.
 //! - `deliver`: one entry for every handler of the program. The kernel calls it on our alternate
-//!   stack, which is always there; it builds the frame anew where the program wants it, on pages that
+//!   stack, which is always there (`shared::room` says how large); it builds the frame anew where the program wants it, on pages that
 //!   it brings in first. `frame` is the geometry, `trampolines` the text that handlers come from and return to.
-//! - `room`: how large that stack is, which the processor decides.
 //! - `actions`, `masks`, `stack`: the kernel's calls as the program sees them. They take and give the
-//!   kernel's own forms, so the doors and the system-call guard share them.
-//! - `doors`, `old_doors`, `wait_doors`, `jumps`: the C library's functions of the same names.
+//!   kernel's own forms, so the wrappers and the trap share them.
+//! - `claims`: the handlers that are ours, and how they are put back.
 //!
 //! [`OURS`] never get blocked in the kernel. Whether the program has blocked them is noted in its
-//! thread's [`ThreadState`], and travels with saved masks: in the words of a `jmp_buf` and of a
+//! thread's [`SignalState`], and travels with saved masks: in the words of a `jmp_buf` and of a
 //! context that libc leaves alone, and in a signal frame.
 
 pub mod actions;
+pub mod claims;
 pub mod deliver;
-mod doors;
 pub mod farewell;
 pub mod fault;
 pub mod frame;
 pub mod halt;
-mod jumps;
-pub mod kernel;
 pub mod masks;
-mod old_doors;
-pub mod room;
 pub mod stack;
 pub mod trampolines;
-mod wait_doors;
 
-use crate::thread::Thread;
+use crate::shared::kernel::{self, OURS};
+use crate::shared::room;
+use crate::shared::thread::{self, PerThread, Thread};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::sys::thread::SignalSet;
 
-/// The signals that this library needs at any moment: SIGSEGV and SIGSYS.
-pub const OURS: u64 = 1 << (libc::SIGSEGV - 1) | 1 << (libc::SIGSYS - 1);
-
-/// What the signal doors keep for a thread. All zero: nothing blocked, no alternate stack.
+/// What this floor keeps for a thread. All zero: nothing blocked, no alternate stack.
 #[derive(Default)]
-pub struct ThreadState {
+pub struct SignalState {
     /// Which of [`OURS`] the program has blocked.
     pub blocked: Cell<u64>,
     /// The mask for the length of a call like sigsuspend.
@@ -54,6 +47,17 @@ pub struct ThreadState {
     pub last_fault: Cell<((usize, u64, u64), u32)>,
 }
 
+// SAFETY: as the comment of each field says, zero stands for nothing blocked, kept or set; every field is a Cell.
+unsafe impl PerThread for SignalState {}
+
+impl Thread {
+    /// What the signals' floor keeps for this thread.
+    #[inline(always)]
+    pub fn signals(&self) -> &SignalState {
+        self.signals_area.state()
+    }
+}
+
 /// What a child that borrows its parent's record may change, and the parent finds again.
 #[derive(Clone, Copy, Default)]
 pub struct Saved {
@@ -62,21 +66,14 @@ pub struct Saved {
     alternate: stack::Alternate,
 }
 
-impl ThreadState {
+impl SignalState {
     /// What a borrower may change.
     pub fn saved(&self) -> Saved {
         Saved { blocked: self.blocked.get(), temporary: self.temporary.get(), alternate: self.alternate.get() }
     }
 
-    /// As it was.
-    pub fn put_back(&self, saved: &Saved) {
-        self.temporary.set(saved.temporary);
-        self.alternate.set(saved.alternate);
-        masks::set_ours(self, saved.blocked);
-    }
-
     /// A new thread has its creator's mask, and nothing else.
-    pub fn inherit(&self, creator: &ThreadState) {
+    pub fn inherit(&self, creator: &SignalState) {
         self.blocked.set(creator.blocked.get());
         self.temporary.set(masks::Temporary::default());
         self.alternate.set(stack::Alternate::default());
@@ -86,7 +83,7 @@ impl ThreadState {
 
 static READY: AtomicBool = AtomicBool::new(false);
 
-/// Whether the handlers are installed. Until then every door does the native thing.
+/// Whether the handlers are installed. Until then every wrapper does the native thing.
 pub fn ready() -> bool {
     // Acquire: pairs with the release in `install`.
     READY.load(Ordering::Acquire)
@@ -105,7 +102,7 @@ pub fn install() {
 
 /// The running thread gets its alternate stack, and SIGSEGV gets through to it.
 pub fn enter_thread(thread: &'static Thread) {
-    let state = &thread.signals;
+    let state = thread.signals();
     state.temporary.set(masks::Temporary::default());
     state.alternate.set(stack::Alternate::default());
     state.pending.iter().for_each(|pending| pending.set([0; 16]));
@@ -121,9 +118,9 @@ pub fn enter_thread(thread: &'static Thread) {
 pub fn survive_fork() {
     actions::survive_fork();
     halt::survive_fork();
-    if let Some(thread) = crate::thread::running() {
+    if let Some(thread) = thread::running() {
         // A child starts without pending signals.
-        thread.signals.pending.iter().for_each(|pending| pending.set([0; 16]));
+        thread.signals().pending.iter().for_each(|pending| pending.set([0; 16]));
     }
 }
 

@@ -4,8 +4,9 @@
 //! kernel was started. So the kernel judges the program's size itself ([`judge`]); all else here is pure but for [`change`],
 //! which applies it to the running thread.
 
-use super::{kernel, kernel_stack};
-use crate::thread::{self, Thread};
+use super::kernel_stack;
+use crate::shared::kernel;
+use crate::shared::thread::{self, Thread};
 use core::ffi::c_int;
 use vmcore::sys::thread::SignalSet;
 use vmcore::sys::{self, Errno, Result};
@@ -96,12 +97,12 @@ impl Alternate {
 /// The stack must stay there until it is replaced.
 pub unsafe fn change(new: Option<&libc::stack_t>, sp: usize) -> Result<libc::stack_t> {
     let Some(thread) = thread::running() else {
-        // SAFETY: the caller promises that the stack stays.
+        // SAFETY: the stack stays there until it is replaced, as the caller promises.
         return unsafe { kernel::set_alternate(new) };
     };
-    let now = thread.signals.alternate.get();
+    let now = thread.signals().alternate.get();
     if let Some(new) = new {
-        thread.signals.alternate.set(now.changed(new, sp, |new| judge(thread, new))?);
+        thread.signals().alternate.set(now.changed(new, sp, |new| judge(thread, new))?);
     }
     Ok(now.report(sp))
 }

@@ -2,7 +2,7 @@
 //! a signal interrupted.
 //!
 //! - `entry`: what the kernel calls for every signal that the program handles.
-//! - `gate`: what the program's handlers return to.
+//! - `handler_return`: what the program's handlers return to.
 //! - `restorer`: what our own handlers return to.
 
 use super::deliver;
@@ -48,24 +48,24 @@ global_asm!(
     "sub rsp, 8",
     "call {on_signal}",
     "lea rsp, [rbx + 8]",
-    "mov eax, 15",
+    "mov eax, {rt_sigreturn}",
     "syscall",
     ".cfi_endproc",
     ".size vmalloc_entry, . - vmalloc_entry",
     ".balign 16",
-    ".hidden vmalloc_gate",
-    ".globl vmalloc_gate",
-    ".type vmalloc_gate, @function",
+    ".hidden vmalloc_handler_return",
+    ".globl vmalloc_handler_return",
+    ".type vmalloc_handler_return, @function",
     "vmalloc_signal_cfi 7, 0",
     "nop", // unwinders look up the address before the return address
-    "vmalloc_gate:",
+    "vmalloc_handler_return:",
     "mov rdi, rsp",
     "call {returning}",
     "mov rsp, rax",
-    "mov eax, 15",
+    "mov eax, {rt_sigreturn}",
     "syscall",
     ".cfi_endproc",
-    ".size vmalloc_gate, . - vmalloc_gate",
+    ".size vmalloc_handler_return, . - vmalloc_handler_return",
     // Unwinders that read no tables look for exactly these bytes. In our own text the system-call guard lets it pass.
     ".balign 16",
     ".hidden vmalloc_restorer",
@@ -74,17 +74,18 @@ global_asm!(
     "vmalloc_signal_cfi 7, 0",
     "nop", // unwinders look up the address before the return address
     "vmalloc_restorer:",
-    "mov rax, 15",
+    "mov rax, {rt_sigreturn}",
     "syscall",
     ".cfi_endproc",
     ".size vmalloc_restorer, . - vmalloc_restorer",
+    rt_sigreturn = const libc::SYS_rt_sigreturn,
     on_signal = sym deliver::on_signal,
     returning = sym deliver::returning,
 );
 
 unsafe extern "C" {
     fn vmalloc_entry();
-    fn vmalloc_gate();
+    fn vmalloc_handler_return();
     fn vmalloc_restorer();
 }
 
@@ -94,8 +95,8 @@ pub fn entry() -> usize {
 }
 
 /// What the program's handlers return to.
-pub fn gate() -> usize {
-    vmalloc_gate as *const () as usize
+pub fn handler_return() -> usize {
+    vmalloc_handler_return as *const () as usize
 }
 
 /// What our own handlers return to: `rt_sigreturn`.

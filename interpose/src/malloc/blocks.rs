@@ -1,0 +1,361 @@
+//! Blocks: what every allocating function does, whatever its name.
+//!
+//! A thread allocates in its own region and frees there almost without synchronisation (the region's
+//! gate). A block of another thread's region is noted as freed and taken in by its owner later, or at
+//! once if it is large. Without a region of its own (a thread that has ended, a signal handler that
+//! interrupted malloc) a request is served from the fallback heap, a region that nobody owns.
+
+use super::native;
+use crate::births::threads;
+use crate::shared::engine::{self, torment};
+use crate::shared::thread::{self, place_of};
+use crate::start;
+use core::ptr::{null_mut, NonNull};
+use core::sync::atomic::{AtomicPtr, Ordering};
+use vmcore::engine::Engine;
+use vmcore::heap::bins::BINNED;
+use vmcore::heap::{Block, Ground, Heap, NoRoom, NotABlock};
+use vmcore::region::{Place, Region};
+use vmcore::regions::{collect, EVERYBODY};
+use vmcore::stats::Counter;
+
+/// Bytes per granule.
+pub(crate) const GRANULE: usize = 16;
+/// No request may be larger: differences of pointers into a block must fit.
+pub(crate) const MOST: usize = isize::MAX as usize;
+/// A region without owner is tidied after so many blocks were freed in it.
+const TIDY: u64 = 256;
+
+/// The region for requests of those who have none.
+static FALLBACK_HEAP: AtomicPtr<Region> = AtomicPtr::new(null_mut());
+
+/// What went wrong with a pointer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bad {
+    /// Not memory of this library.
+    Foreign,
+    /// Freed before, or never handed out.
+    Freed,
+    /// The middle of a block.
+    Middle,
+}
+
+impl From<NotABlock> for Bad {
+    fn from(what: NotABlock) -> Bad {
+        match what {
+            NotABlock::Freed => Bad::Freed,
+            NotABlock::Middle => Bad::Middle,
+        }
+    }
+}
+
+#[inline]
+pub(crate) fn granules(size: usize) -> u64 {
+    (size.max(1) as u64).div_ceil(GRANULE as u64)
+}
+
+/// The running thread and its region, if it has one.
+#[inline(always)]
+pub(crate) fn own() -> Option<(&'static thread::Thread, Place)> {
+    let thread = thread::current()?;
+    Some((thread, thread.place(engine::get()?)?))
+}
+
+/// A block of `size` bytes if one of that length was just freed; no call, no wait.
+#[inline(always)]
+pub fn allocate_at_hand(size: usize) -> Option<NonNull<u8>> {
+    torment(16);
+    let n = granules(size);
+    let (thread, place) = own()?;
+    if n > BINNED || !place.region.gate().try_enter() {
+        return None;
+    }
+    // SAFETY: we are the owner, inside the gate.
+    let block = unsafe { place.region.heap() }.take_binned(&place, n);
+    place.region.gate().leave();
+    let block = block?;
+    thread.note_allocated(block.len as usize * GRANULE);
+    Some(pointer(&place, block))
+}
+
+/// A block of `size` bytes at a multiple of `align` (a power of two), zeroed if `zero`.
+pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
+    torment(16);
+    if let (Some((thread, place)), true) = (own(), align <= GRANULE) {
+        if place.region.gate().try_enter() {
+            // SAFETY: we are the owner, inside the gate.
+            let block = unsafe { place.region.heap() }.allocate_at_hand(&place, granules(size));
+            place.region.gate().leave();
+            if let Some(block) = block {
+                thread.note_allocated(block.len as usize * GRANULE);
+                return Some(finish(&place, block, size, zero));
+            }
+        }
+    }
+    allocate_slowly(size, align, zero)
+}
+
+/// A block of `size` bytes that shares no page with another.
+pub fn allocate_pages(size: usize) -> Option<NonNull<u8>> {
+    let engine = start::engine()?;
+    let place = threads::enter().and_then(|thread| own_place(engine, thread))?;
+    if size > MOST || !place.region.gate().enter() {
+        return failed();
+    }
+    // SAFETY: we are the owner, inside the gate.
+    let block = unsafe { place.region.heap() }.allocate_pages(&place, granules(size));
+    place.region.gate().leave();
+    let block = block.ok().or_else(|| {
+        engine.collect_everywhere(Some(place.region));
+        // SAFETY: as above.
+        let again = place.region.gate().enter().then(|| unsafe { place.region.heap() }.allocate_pages(&place, granules(size)))?;
+        place.region.gate().leave();
+        again.ok()
+    });
+    let Some(block) = block else {
+        return failed();
+    };
+    if let Some(thread) = thread::current() {
+        thread.note_allocated(block.len as usize * GRANULE);
+    }
+    Some(finish(&place, block, size, false))
+}
+
+#[inline(always)]
+fn pointer(place: &Place, block: Block) -> NonNull<u8> {
+    // SAFETY: blocks never lie at address zero.
+    unsafe { NonNull::new_unchecked(place.address(block.start) as *mut u8) }
+}
+
+fn finish(place: &Place, block: Block, size: usize, zero: bool) -> NonNull<u8> {
+    let pointer = pointer(place, block);
+    if zero && !block.zero {
+        // SAFETY: a fresh block of at least `size` bytes; its pages may fault, no lock is held.
+        unsafe { pointer.write_bytes(0, size) };
+    }
+    pointer
+}
+
+#[cold]
+fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
+    let Some(engine) = start::engine() else {
+        return native::allocate(size, align, zero);
+    };
+    if size > MOST {
+        return failed();
+    }
+    let n = granules(size);
+    let align = (align / GRANULE).max(1) as u64;
+    let Some(place) = threads::enter().and_then(|thread| own_place(engine, thread)) else {
+        return allocate_in_fallback_heap(engine, n, align, zero, size);
+    };
+    if !reaches(&place, align) {
+        return failed();
+    }
+    if !place.region.gate().enter() {
+        // A signal handler interrupted malloc in this very thread.
+        return allocate_in_fallback_heap(engine, n, align, zero, size);
+    }
+    // SAFETY: we are the owner, inside the gate.
+    let heap = unsafe { place.region.heap() };
+    if place.region.freed_blocks.load(Ordering::Relaxed) > 0 {
+        collect(&place, heap);
+    }
+    let mut block = heap.allocate(&place, n, align, zero);
+    if block.is_err() {
+        heap.flush(&place);
+        block = heap.allocate(&place, n, align, zero);
+    }
+    place.region.gate().leave();
+    if block == Err(NoRoom::Backing) {
+        engine.collect_everywhere(Some(place.region));
+        if place.region.gate().enter() {
+            // SAFETY: as above.
+            block = unsafe { place.region.heap() }.allocate(&place, n, align, zero);
+            place.region.gate().leave();
+        }
+    }
+    if block == Err(NoRoom::Region) && place.region.inherited.load(Ordering::Relaxed) != 0 {
+        return allocate_in_whole(engine, &place, size, align, zero);
+    }
+    match block {
+        Ok(block) => {
+            if let Some(thread) = thread::current() {
+                thread.note_allocated(block.len as usize * GRANULE);
+                thread.report_bytes();
+            }
+            Some(finish(&place, block, size, zero))
+        }
+        Err(_) => failed(),
+    }
+}
+
+/// Whether a multiple of `align` granules lies in the region. A heap counts from the region's first address, which is a
+/// multiple of every power of two up to the region's length; of larger ones it must be one itself.
+fn reaches(place: &Place, align: u64) -> bool {
+    (place.base as u64 / GRANULE as u64).is_multiple_of(align)
+}
+
+/// The thread's region is used up, in part by blocks of a thread that ended: it gets one of its own.
+fn allocate_in_whole(engine: &'static Engine, old: &Place, size: usize, align: u64, zero: bool) -> Option<NonNull<u8>> {
+    let thread = thread::current()?;
+    if granules(size) > old.pages() << old.page_shift() || acquire(engine, thread, true).is_none() {
+        return failed();
+    }
+    engine.abandon_region(old);
+    // Either the new region has room, or it is nobody's but the caller's and really used up.
+    allocate_slowly(size, align as usize * GRANULE, zero)
+}
+
+pub(crate) fn failed() -> Option<NonNull<u8>> {
+    if let Some(thread) = thread::current() {
+        thread.counters.count(Counter::MallocFailed);
+    }
+    None
+}
+
+/// The region of the running thread, acquired now if it has none.
+fn own_place(engine: &'static Engine, thread: &'static thread::Thread) -> Option<Place> {
+    thread.place(engine).or_else(|| acquire(engine, thread, false))
+}
+
+fn acquire(engine: &'static Engine, thread: &'static thread::Thread, whole: bool) -> Option<Place> {
+    let place = engine.acquire_region(thread.number.load(Ordering::Relaxed), whole)?;
+    thread.region.store(core::ptr::from_ref(place.region).cast_mut(), Ordering::Relaxed);
+    Some(place)
+}
+
+/// A region that belongs to nobody; everybody closes its gate to use it.
+fn allocate_in_fallback_heap(engine: &'static Engine, n: u64, align: u64, zero: bool, size: usize) -> Option<NonNull<u8>> {
+    // Acquire: pairs with the release below.
+    let mut fallback = FALLBACK_HEAP.load(Ordering::Acquire);
+    if fallback.is_null() {
+        let place = engine.acquire_region(EVERYBODY, true)?;
+        let new = core::ptr::from_ref(place.region).cast_mut();
+        fallback = match FALLBACK_HEAP.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => new,
+            Err(other) => {
+                engine.abandon_region(&place);
+                other
+            }
+        };
+    }
+    // SAFETY: regions live for ever.
+    let place = place_of(engine, unsafe { fallback.as_ref()? });
+    if !reaches(&place, align) {
+        return failed();
+    }
+    let block = engine.with_closed(&place, false, |heap| {
+        collect(&place, heap);
+        heap.allocate(&place, n, align, zero)
+    });
+    let Ok(block) = block else {
+        return failed();
+    };
+    if let Some(thread) = thread::current() {
+        thread.note_allocated(block.len as usize * GRANULE);
+    }
+    Some(finish(&place, block, size, zero))
+}
+
+/// Frees the block at `address` if its bin has room; false, and nothing has changed, if not.
+#[inline(always)]
+pub fn free_at_hand(address: usize) -> bool {
+    let Some((thread, place)) = own() else {
+        return false;
+    };
+    if !place.contains(address) || !address.is_multiple_of(GRANULE) || !place.region.gate().try_enter() {
+        return false;
+    }
+    // SAFETY: we are the owner, inside the gate.
+    let freed = unsafe { place.region.heap() }.free_binned(&place, place.granule(address));
+    place.region.gate().leave();
+    let Some(n) = freed else {
+        return false;
+    };
+    thread.note_freed(n as usize * GRANULE);
+    true
+}
+
+/// Frees the block at `address`.
+pub fn free(address: usize) -> Result<(), Bad> {
+    if let Some((thread, place)) = own() {
+        if place.contains(address) && address.is_multiple_of(GRANULE) && place.region.gate().enter() {
+            // SAFETY: we are the owner, inside the gate.
+            let freed = unsafe { place.region.heap() }.free(&place, place.granule(address));
+            place.region.gate().leave();
+            let n = freed?;
+            thread.note_freed(n as usize * GRANULE);
+            return Ok(());
+        }
+    }
+    free_elsewhere(address)
+}
+
+/// Frees a block that is not in the caller's own region, or not at this moment.
+#[inline(never)]
+fn free_elsewhere(address: usize) -> Result<(), Bad> {
+    let Some(engine) = start::engine() else {
+        return if native::free(address) { Ok(()) } else { Err(Bad::Foreign) };
+    };
+    let Some(place) = engine.find(address) else {
+        return free_shared(engine, address);
+    };
+    if !address.is_multiple_of(GRANULE) {
+        return Err(Bad::Middle);
+    }
+    free_from_afar(engine, &place, place.granule(address), thread::current())
+}
+
+fn free_shared(engine: &'static Engine, address: usize) -> Result<(), Bad> {
+    if !engine.is_shared(address) {
+        return Err(Bad::Foreign);
+    }
+    Ok(engine.shared_free(address)?)
+}
+
+/// Frees a block of a region that is not the caller's, or not at this moment.
+fn free_from_afar(
+    engine: &'static Engine,
+    place: &Place,
+    start: u64,
+    thread: Option<&'static thread::Thread>,
+) -> Result<(), Bad> {
+    let n = Heap::measure(place, start)?;
+    let page = start >> place.page_shift();
+    let own = thread.is_some_and(|thread| core::ptr::eq(thread.region.load(Ordering::Relaxed), place.region));
+    if Heap::is_large(place, n) && !own {
+        engine.with_closed(place, false, |heap| heap.free(place, start))?;
+    } else if engine.can_note_freed(place, page) {
+        note_freed(engine, place, start)?;
+    } else if own {
+        // A signal handler interrupted malloc, and there is no room yet to note what it frees: the
+        // block is lost rather than the heap.
+        return Ok(());
+    } else {
+        engine.with_closed(place, false, |heap| {
+            // With room for notes, the next free is cheap; this one is done here.
+            engine.back_freed(place, page);
+            heap.free(place, start)
+        })?;
+    }
+    if let Some(thread) = thread {
+        thread.note_freed(n as usize * GRANULE);
+    }
+    Ok(())
+}
+
+fn note_freed(engine: &'static Engine, place: &Place, start: u64) -> Result<(), Bad> {
+    Heap::free_from_afar(place, start)?;
+    let group = (start >> place.page_shift()) / 64;
+    let bit = 1u64 << (group % 64);
+    // Release: pairs with the swap in `collect`. The load spares a shared cache line.
+    if place.region.freed_groups.load(Ordering::Relaxed) & bit == 0 {
+        place.region.freed_groups.fetch_or(bit, Ordering::AcqRel);
+    }
+    let noted = place.region.freed_blocks.fetch_add(1, Ordering::Relaxed) + 1;
+    if noted.is_multiple_of(TIDY) && place.region.owner.load(Ordering::Relaxed) == 0 {
+        engine.collect_abandoned(place);
+    }
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The malloc family. Whatever enters the gate of a region and works on its heap is in this folder.
+//!
+//! - `blocks`: how a block is found and freed. `resizing`: how it changes its length.
+//! - `family`: the functions of the C library. `introspection`: what glibc lets programs ask. `assignment`: those of the
+//!   thread-library assignment.
+//! - `misuse`: what becomes of a wrong pointer. `native`: the next malloc, when the library stands aside.
+
+pub mod assignment;
+pub mod blocks;
+pub mod family;
+pub mod introspection;
+mod misuse;
+mod native;
+mod resizing;

@@ -1,0 +1,94 @@
+//! Blocks that change their length: in place, by new pages, by moved page table entries, or by a copy.
+
+use super::blocks::{allocate, allocate_at_hand, failed, free, free_at_hand, granules, own, Bad, GRANULE, MOST};
+use super::native;
+use crate::shared::aside;
+use crate::start;
+use core::ptr::NonNull;
+use vmcore::heap::{Ground, Heap};
+use vmcore::region::Place;
+
+/// The bytes that the program may use of the block at `address`.
+pub fn usable_size(address: usize) -> Result<usize, Bad> {
+    if aside::is_on() {
+        return native::usable_size(address).ok_or(Bad::Foreign);
+    }
+    Ok(measure(address)?.1 as usize * GRANULE)
+}
+
+/// The region of the block at `address`, unless it is the shared one, and the block's granules.
+fn measure(address: usize) -> Result<(Option<Place>, u64), Bad> {
+    let engine = start::engine().ok_or(Bad::Foreign)?;
+    let Some(place) = own().map(|(_, place)| place).filter(|own| own.contains(address)).or_else(|| engine.find(address)) else {
+        return if engine.is_shared(address) { Ok((None, granules(engine.shared_size(address)?))) } else { Err(Bad::Foreign) };
+    };
+    if !address.is_multiple_of(GRANULE) {
+        return Err(Bad::Middle);
+    }
+    let n = Heap::measure(&place, place.granule(address))?;
+    Ok((Some(place), n))
+}
+
+/// Makes the block at `address` hold `size` bytes, here or elsewhere; `Ok(None)` if there is no
+/// memory, and then the block is as it was.
+pub fn reallocate(address: usize, size: usize) -> Result<Option<NonNull<u8>>, Bad> {
+    if aside::is_on() {
+        return Ok(native::reallocate(address, size));
+    }
+    let (place, old) = measure(address)?;
+    if size > MOST {
+        return Ok(failed());
+    }
+    let new = granules(size);
+    if new == old || resize(place, address, old, new) {
+        return Ok(NonNull::new(address as *mut u8));
+    }
+    let Some(target) = allocate_at_hand(size).or_else(|| allocate(size, GRANULE, false)) else {
+        return Ok(None);
+    };
+    let to = target.as_ptr() as usize;
+    let moved = place.map_or(0, |place| move_whole_pages(&place, address, old, to, new));
+    let rest = (old as usize * GRANULE).min(size).saturating_sub(moved);
+    if rest > 0 {
+        // SAFETY: both blocks hold that much and do not overlap; pages may fault, no lock is held.
+        unsafe { core::ptr::copy_nonoverlapping((address + moved) as *const u8, (to + moved) as *mut u8, rest) };
+    }
+    if !free_at_hand(address) {
+        free(address)?;
+    }
+    Ok(Some(target))
+}
+
+/// Makes the block `new` granules long where it lies, if it is the caller's and that can be done.
+fn resize(place: Option<Place>, address: usize, old: u64, new: u64) -> bool {
+    let (Some((thread, own)), Some(place)) = (own(), place) else {
+        return false;
+    };
+    if !core::ptr::eq(own.region, place.region) || !place.region.gate().enter() {
+        return false;
+    }
+    // SAFETY: we are the owner, inside the gate.
+    let resized = unsafe { place.region.heap() }.resize(&place, place.granule(address), old, new);
+    place.region.gate().leave();
+    if resized {
+        let now = Heap::measure(&place, place.granule(address)).unwrap_or(new);
+        thread.note_resized((now as i64 - old as i64) * GRANULE as i64);
+    }
+    resized
+}
+
+/// Takes the pages that two large blocks share in length along instead of their bytes: how many bytes.
+fn move_whole_pages(from: &Place, address: usize, old: u64, to: usize, new: u64) -> usize {
+    match from.engine.find(to) {
+        Some(target) if Heap::is_large(from, old) && Heap::is_large(&target, new) => {
+            let pages = old.min(new) >> from.page_shift();
+            from.engine.move_pages(from, place_page(from, address), &target, place_page(&target, to), pages);
+            (pages << from.page_shift()) as usize * GRANULE
+        }
+        _ => 0,
+    }
+}
+
+fn place_page(place: &Place, address: usize) -> u64 {
+    place.granule(address) >> place.page_shift()
+}
