@@ -2,7 +2,7 @@
 //! with real frames, real mappings and a real swap file; every access is then made, so that a page that
 //! is not open where it should be kills the test, and every byte is compared.
 //!
-//! What the simulator says in `tests/oracles.rs`, the pager must do.
+//! What `replay/` says in `tests/oracles.rs`, the pager must do.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test may.
 
@@ -11,8 +11,10 @@ mod oracle;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use oracle::course::{self, Fault, Reference};
+use oracle::course::{self, Fault};
 use oracle::{number, read, rows, Traces};
+use replay::trace::Reference;
+use replay::Counts;
 use vmcore::config::Config;
 use vmcore::engine::{Engine, Hooks, Seams};
 use vmcore::events::stats::Counter;
@@ -22,7 +24,7 @@ use vmcore::index::{FrameIndex, PageNumber};
 use vmcore::mapper::{Mapper, Pages};
 use vmcore::page::Access;
 use vmcore::pager::{Outcome, Place};
-use vmcore::policy::by_name;
+use vmcore::policy::{by_name, POLICIES};
 use vmcore::region::{Outlook, Store};
 use vmcore::sys::memory::Protection;
 use vmcore::sys::Result;
@@ -109,6 +111,36 @@ fn car_counts_what_the_oracles_count() {
 #[test]
 fn s3_fifo_counts_what_the_oracles_count() {
     counts_as_the_oracles("s3fifo-1e", "s3fifo-1e");
+}
+
+/// Policies that no table knows: the pager counts what `replay/` does.
+#[test]
+fn every_policy_counts_what_its_replay_counts() {
+    let mut traces = Traces::default();
+    let (scans, phases) = (traces.get("scanhot").to_vec(), traces.get("phases").to_vec());
+    for policy in POLICIES.iter() {
+        for (trace, frames) in [(&scans, 50), (&phases, 72)] {
+            let references = trace.iter().map(|&(page, access)| Ok(Reference { page: page.into(), access }));
+            let replayed = replay::run(*policy, frames, references).unwrap();
+            let engine = replay(trace, policy.name(), frames);
+            let count = |counter: Counter| engine.events().counters.get(counter);
+            let found = Counts {
+                refs: trace.len() as u64,
+                misses: count(Counter::FirstTouch) + count(Counter::SwapIn),
+                evictions: count(Counter::EvictedDirty) + count(Counter::EvictedClean) + count(Counter::EvictedZero),
+                writebacks: count(Counter::EvictedDirty),
+                clean_evictions: count(Counter::EvictedClean) + count(Counter::EvictedZero),
+                swapins: count(Counter::SwapIn),
+                ref_soft_faults: count(Counter::Reference),
+                dirty_faults: count(Counter::FirstWrite),
+                // The pager does not remember which pages it had.
+                ..replayed
+            };
+            assert_eq!(found, replayed, "{policy:?}");
+            // SAFETY: its only region is closed.
+            unsafe { engine.dissolve() };
+        }
+    }
 }
 
 /// Every row of the known answers for a policy and its name in the table.
@@ -198,7 +230,7 @@ fn a_sink_hears_what_the_course_logs_say() {
 }
 
 /// Makes the access; the line of the fault that the sink heard of, if there was one.
-fn heard(place: &Place, logged: &Logged, frames: u32, reference: &Reference) -> Option<String> {
+fn heard(place: &Place, logged: &Logged, frames: u32, reference: &course::Reference) -> Option<String> {
     access(place, reference.page.into(), reference.access);
     let faults = std::mem::take(&mut *logged.faults.lock().unwrap());
     assert!(faults.len() <= 1, "one access, one fault: {faults:?}");
