@@ -284,6 +284,7 @@ mod tests {
             .replace("freed\":0", "freed\":1000");
         let totals = counted
             .replace("\"swap\":{", "\"swap\":{\"slots\":4096,\"used\":7,\"used_peak\":8,")
+            .replace("\"malloc\":{", "\"readahead\":{\"pages\":0,\"watched\":0,\"used\":0},\"malloc\":{")
             .replace("freed\":1000}", "freed\":1000,\"bytes\":4000,\"bytes_peak\":4500}");
         let expected = format!(
             "{}{}{totals}{}{counted}{}{zero}{}",
