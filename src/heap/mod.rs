@@ -8,6 +8,7 @@
 //! Nothing here touches the program's memory: all that is known of blocks lies out of band, so
 //! allocating, freeing and growing never cause a page fault. Pure: tests run it on a simulated
 //! [`Ground`]. The caller holds the region's gate.
+#![forbid(unsafe_code)]
 
 mod afar;
 pub mod bins;

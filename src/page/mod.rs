@@ -2,6 +2,7 @@
 //!
 //! [`Pte`] is a value, [`Entry`] the word that holds it, [`Token`] the right to end a transition,
 //! [`plan`] the fault planner, and [`table`] what a region knows of all its pages.
+#![forbid(unsafe_code)]
 
 mod entry;
 mod plan;

@@ -6,6 +6,7 @@
 //! 4. Any other is written to a slot. If that fails, the view is opened again and the page stays: nothing is lost.
 //! 5. The entry says where the page is now, and its waiters are woken.
 //! 6. The frame is nobody's: the caller's.
+#![forbid(unsafe_code)]
 
 use super::bits::LiveBits;
 use super::place::Place;

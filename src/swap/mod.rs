@@ -323,7 +323,7 @@ impl FrozenSlots<'_> {
         match self.copy(to) {
             Ok(()) => Ok(Some(to)),
             Err(error) => {
-                to.give_up();
+                to.close();
                 Err(error)
             }
         }

@@ -81,9 +81,9 @@ impl Closer {
     /// Makes the right available in a child process.
     ///
     /// # Safety
-    /// As [`Lock::reset`].
+    /// Only while no other thread of this process exists and nobody here has the right.
     pub unsafe fn reset() {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that it is alone, and that it does not hold this lock.
         unsafe { CLOSERS.reset() }
     }
 }

@@ -26,8 +26,8 @@ compile_error!("vmalloc knows the system calls and fault frames of x86-64 Linux 
 pub unsafe fn call(number: i64, args: [usize; 6]) -> isize {
     let [a, b, c, d, e, f] = args;
     let result: isize;
-    // SAFETY: the x86-64 Linux convention; the kernel clobbers rcx and r11 only, and what it does to
-    // memory is the caller's promise.
+    // SAFETY: the x86-64 Linux convention; the kernel clobbers rcx and r11 only. The caller promises that the arguments
+    // are valid for the call, so the kernel accesses no memory but what they name.
     unsafe {
         core::arch::asm!(
             "syscall",
