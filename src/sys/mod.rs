@@ -1,12 +1,17 @@
 //! Raw system calls: they neither allocate nor set errno, and are issued from this library's own
 //! text, so that the system-call guard can tell them from the program's.
+//!
+//! The files stand in their order, each using only those above it.
+
+pub mod thread;
+
+pub mod limits;
+pub mod torture;
 
 pub mod file;
-pub mod limits;
-pub mod medium;
 pub mod memory;
-pub mod thread;
-pub mod torture;
+
+pub mod medium;
 
 /// A system call's error number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
