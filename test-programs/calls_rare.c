@@ -79,7 +79,7 @@ static void *drains(void *argument)
     return NULL;
 }
 
-/* One message among many that is larger than the arena. */
+/* One message among many that is larger than what may be pinned. */
 static void one_large_message(size_t size)
 {
     int sockets[2];
@@ -341,7 +341,7 @@ int main(int argc, char **argv)
     page_out(churn);
     many_messages(40, 3000);
     many_messages(16, 120 * KIB);
-    one_large_message(9 * MIB);
+    one_large_message(churn / 4 * 3);
     said("sendmmsg, recvmmsg");
     long_vectors();
     requests();

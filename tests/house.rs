@@ -10,7 +10,7 @@ use std::{fs, io};
 const UNSAFE: &str = "
     engine.rs fork.rs opened.rs regions.rs
     events/trace.rs frames/arena.rs mapper/signal.rs region/record.rs
-    pager/bookkeeping.rs pager/contents.rs pager/kept_stack.rs pager/place.rs pager/release.rs
+    pager/bookkeeping.rs pager/contents.rs pager/evict.rs pager/kept_stack.rs pager/place.rs pager/release.rs
     swap/device.rs swap/file.rs swap/memory.rs swap/mod.rs
     sync/futex.rs sync/gate.rs sync/lock.rs
     sys/file.rs sys/limits.rs sys/medium.rs sys/memory.rs sys/mod.rs sys/thread.rs";

@@ -1,14 +1,13 @@
 //! Holds the modules of each crate against the order in which its root declares them: a module may use only those that
 //! stand before it. What is used the compiler says ([`mir`]); what is known to look down stands in `knots.txt`, and must
 //! leave that list when it no longer does. A folder whose `mod.rs` says that its files stand in their order, "each using
-//! only those above it", is held to that order as well. And follows the links in the documents ([`links`]).
+//! only those above it", is held to that order as well.
 //!
-//!     layers            checks all crates, and the links
+//!     layers            checks all crates
 //!     layers --circles  says which modules form circles, too
 //!     layers --knots    prints the knots as they are, in the form of knots.txt
 
 mod floors;
-mod links;
 mod mir;
 
 use floors::Knot;
@@ -43,30 +42,10 @@ fn main() -> ExitCode {
             }
         }
     }
-    clean &= asked_for_knots(&said) || links();
     if clean {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-fn asked_for_knots(said: &[String]) -> bool {
-    said.first().is_some_and(|said| said == "--knots")
-}
-
-/// Follows the links; says which lead nowhere. True if none does.
-fn links() -> bool {
-    match links::broken(&workspace()) {
-        Ok((followed, broken)) => {
-            broken.iter().for_each(|link| println!("{link} leads nowhere"));
-            println!("documents: {followed} links, {} lead nowhere", broken.len());
-            broken.is_empty() && followed > 0
-        }
-        Err(error) => {
-            eprintln!("documents: {error}");
-            false
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! gives every thread a heap whose pages live in a bounded arena and a swap file. The engine knows nothing of this.
 //!
 //! The folders are floors, from the lowest to the highest; each calls only those above it in this list, and
-//! `tests/floors.rs` checks that. `exports/` makes the library that is preloaded, of one line for each function.
+//! `checks/` asks the compiler whether they do. `exports/` makes the library that is preloaded, of one line for each function.
 #![no_std]
 
 #[cfg(test)]

@@ -190,11 +190,17 @@ impl FramePool {
         self.policy.referenced(&mut self.order.hold_in(quiet).lists(), frame, bits);
     }
 
-    /// Has the policy name a victim and `claim` take its token; it is in no list from then on.
-    pub fn choose<T>(&self, bits: &mut dyn Bits, quiet: &Quiet, claim: impl FnOnce(FrameIndex) -> Option<T>) -> Option<T> {
+    /// Has the policy name up to `n` victims and `claim` take their tokens; they are in no list from then on. Ends with the
+    /// first whose token cannot be had.
+    pub fn choose(&self, n: u32, bits: &mut dyn Bits, quiet: &Quiet, mut claim: impl FnMut(FrameIndex) -> bool) {
         let mut order = self.order.hold_in(quiet);
-        let frame = self.policy.victim(&mut order.lists(), bits)?;
-        self.claim(&mut order, frame, Departure::Evicted, claim)
+        for _ in 0..n {
+            let chosen = self.policy.victim(&mut order.lists(), bits);
+            let claimed = |frame| self.claim(&mut order, frame, Departure::Evicted, |frame| claim(frame).then_some(()));
+            if chosen.and_then(claimed).is_none() {
+                return;
+            }
+        }
     }
 
     /// The first frame, from number `first` on, whose token `claim` takes; it is in no list from then on.

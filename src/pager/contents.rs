@@ -2,10 +2,10 @@
 //! own store keeps them, which keeps page `n` as its number `n`. Callers hold the page's token and the frame; no lock is held.
 
 use super::place::Place;
+use crate::engine::Engine;
 use crate::events::{Event, Who};
 use crate::index::{FrameIndex, PageNumber, Slot};
 use crate::region::Store;
-use crate::sys::thread::Quiet;
 use crate::sys::{Errno, Result};
 
 impl Place {
@@ -30,27 +30,16 @@ impl Place {
         let loaded = match self.store() {
             Some(store) => store.load(page, frame),
             // SAFETY: a frame of the engine view that is the caller's alone.
-            None => unsafe { engine.swap().read(slot, engine.frames().arena().view(frame)) },
+            None => unsafe { engine.swap().read(slot, &[engine.frames().arena().view(frame)]) },
         };
         self.tell(loaded, Event::Loaded(engine.page_size() as u64), who)
     }
 
-    /// Saves the page: in which slot.
-    pub(crate) fn save(&self, page: PageNumber, frame: FrameIndex, quiet: &Quiet, who: &Who) -> Option<Slot> {
-        let engine = self.engine;
-        let (slot, saved) = match self.store() {
-            Some(store) => (kept_as(page), store.save(page, frame)),
-            None => {
-                let slot = engine.swap().take(quiet)?;
-                // SAFETY: a frame of the engine view, whose page the program does not see.
-                (slot, unsafe { engine.swap().write(slot, engine.frames().arena().view(frame)) })
-            }
-        };
-        let saved = self.tell(saved, Event::Saved(engine.page_size() as u64), who);
-        if saved.is_err() {
-            self.free_slot(slot);
-        }
-        saved.ok().map(|()| slot)
+    /// Saves the page where the region's own store keeps it: what that calls it.
+    pub(crate) fn save(&self, page: PageNumber, frame: FrameIndex, who: &Who) -> Option<Slot> {
+        let saved = self.store()?.save(page, frame);
+        self.engine.tell_saved(saved.is_ok(), 1, who);
+        saved.ok().map(|()| kept_as(page))
     }
 
     fn tell(&self, result: core::result::Result<(), Errno>, event: Event, who: &Who) -> Result<()> {
@@ -76,6 +65,17 @@ impl Place {
     /// A slot of this region as the trace knows it: none, if it is no slot of the swap device.
     pub(crate) fn traced(&self, slot: Slot) -> Option<Slot> {
         self.store().is_none().then_some(slot)
+    }
+}
+
+impl Engine {
+    /// Pages were saved, or could not be.
+    pub(crate) fn tell_saved(&self, saved: bool, pages: usize, who: &Who) {
+        let bytes = self.page_size() as u64;
+        let events = if saved { pages } else { 1 };
+        for _ in 0..events {
+            self.emit(who, &if saved { Event::Saved(bytes) } else { Event::TransferFailed }, None);
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::bits::{can_leave, LiveBits};
-use super::evict::{Obtained, Victim};
+use super::evict::{Batch, Obtained, Victim, BATCH};
 use super::place::Place;
 use crate::engine::Engine;
 use crate::index::PageNumber;
@@ -37,18 +37,18 @@ impl Engine {
                     return Some(Obtained { frame, evicted: None });
                 }
                 let retained = |pte: Pte| pte.state() == State::Retained && pte.pins() == 0;
-                let mut victim = self.frames().claim_retained(quiet, |frame| self.claim(frame, retained));
-                if victim.is_none() && !self.is_armed() {
+                let retained = self.frames().claim_retained(quiet, |frame| self.claim(frame, retained));
+                if retained.is_none() && !self.is_armed() {
                     // The first page of a block is about to leave: system calls first.
                     self.arm();
                     continue;
                 }
                 // If only young pages are left, somebody has to give way after all.
-                victim = victim.or_else(|| self.choose_victim(round == 0, quiet));
-                let Some(victim) = victim else {
+                let batch = retained.map_or_else(|| self.choose_victims(round == 0, quiet), Batch::of);
+                if batch.is_empty() {
                     break;
-                };
-                if let Some(obtained) = self.evict(victim, quiet, &who) {
+                }
+                if let Some(obtained) = batch.evict(quiet, &who) {
                     return Some(obtained);
                 }
                 // Perhaps no mapping could be cut in two: one that stands alone need not be.
@@ -72,24 +72,39 @@ impl Engine {
         None
     }
 
-    /// A page with contents that is to leave; young ones only in need.
-    fn choose_victim(&'static self, spare_young: bool, quiet: &Quiet) -> Option<Victim> {
+    /// Pages with contents that are to leave; young ones only in need.
+    fn choose_victims(&'static self, spare_young: bool, quiet: &Quiet) -> Batch {
         if !self.is_exact() && self.swap().free() == 0 {
-            let saved = self.claim_saved(spare_young, quiet);
-            if saved.is_some() {
-                return saved;
+            if let Some(saved) = self.claim_saved(spare_young, quiet) {
+                return Batch::of(saved);
             }
             if !spare_young {
                 self.free_slot_of_pinned();
             }
         }
-        self.claim_chosen(spare_young, quiet)
+        let n = if spare_young { self.batch_len() } else { 1 };
+        self.claim_chosen(n, spare_young, quiet)
     }
 
-    /// The page that the policy would have leave.
-    fn claim_chosen(&'static self, spare_young: bool, quiet: &Quiet) -> Option<Victim> {
+    /// How many pages leave together: ahead of need, but no large part of what is there; and one by one for who counts.
+    fn batch_len(&self) -> u32 {
+        if self.is_exact() {
+            return 1;
+        }
+        (self.frames().len() / 64).min(BATCH as u32).min(self.swap().free()).max(1)
+    }
+
+    /// Up to `n` pages that the policy would have leave.
+    fn claim_chosen(&'static self, n: u32, spare_young: bool, quiet: &Quiet) -> Batch {
         let mut bits = LiveBits::new(self, spare_young);
-        self.frames().choose(&mut bits, quiet, |frame| self.claim(frame, can_leave))
+        let mut batch = Batch::new();
+        self.frames().choose(n, &mut bits, quiet, |frame| {
+            let victim = self.claim(frame, can_leave);
+            let claimed = victim.is_some();
+            victim.into_iter().for_each(|victim| batch.add(victim));
+            claimed
+        });
+        batch
     }
 
     /// A page that is in a slot already, and needs no other.
@@ -146,7 +161,7 @@ impl Engine {
             go_on(cursor, &victim);
             Some(victim)
         })?;
-        self.evict(victim, quiet, &self.who())
+        Batch::of(victim).evict(quiet, &self.who())
     }
 
     /// Evicts pages that the policy would have leave next, young ones too, although their frames are not
@@ -161,10 +176,8 @@ impl Engine {
             if self.swap().free() < 64 {
                 return;
             }
-            let Some(victim) = self.claim_chosen(false, &quiet) else {
-                return;
-            };
-            if let Some(obtained) = self.evict(victim, &quiet, &self.who()) {
+            let batch = self.claim_chosen(1, false, &quiet);
+            if let Some(obtained) = batch.evict(&quiet, &self.who()) {
                 self.frames().give(obtained.frame, 1, &quiet);
             }
         }

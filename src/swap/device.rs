@@ -29,6 +29,11 @@ impl Run {
         (self.n as usize) << self.page_shift
     }
 
+    /// Bytes of each.
+    pub const fn page_size(&self) -> usize {
+        1 << self.page_shift
+    }
+
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.n == 0
@@ -43,17 +48,17 @@ pub trait SwapDevice: Sync {
     /// Sees to it that writing the bytes `from .. to` of the device will not fail for want of space. What lies before is reserved.
     fn reserve(&self, from: u64, to: u64) -> Result<()>;
 
-    /// Writes the run's bytes from the address `from` on. After an error nothing is known of what the slots hold.
+    /// Writes the pages at these addresses, one for each slot of the run. After an error nothing is known of what the slots hold.
     ///
     /// # Safety
-    /// `from .. from + run.len()` is readable, and nobody changes it meanwhile.
-    unsafe fn write(&self, run: Run, from: usize) -> Result<()>;
+    /// Each page is readable, and nobody changes it meanwhile.
+    unsafe fn write(&self, run: Run, pages: &[usize]) -> Result<()>;
 
-    /// Reads the run's bytes to the address `to`, as they were written last.
+    /// Reads the run's slots to these addresses, as they were written last.
     ///
     /// # Safety
-    /// `to .. to + run.len()` is writable, and nobody else uses it.
-    unsafe fn read(&self, run: Run, to: usize) -> Result<()>;
+    /// Each page is writable, and nobody else uses it.
+    unsafe fn read(&self, run: Run, pages: &[usize]) -> Result<()>;
 
     /// The run's bytes are of no value any more. Costs no promise: the space stays reserved.
     fn discard(&self, run: Run);

@@ -99,14 +99,14 @@ impl SwapDevice for SwapFile {
         self.file.lend(|fd| file::allocate(fd, from, to))
     }
 
-    unsafe fn write(&self, run: Run, from: usize) -> Result<()> {
-        // SAFETY: the caller's bytes are readable, as it promises.
-        self.file.lend(|fd| unsafe { file::write_at(fd, from, run.len(), run.offset()) })
+    unsafe fn write(&self, run: Run, pages: &[usize]) -> Result<()> {
+        // SAFETY: the caller's pages are readable, as it promises.
+        self.file.lend(|fd| unsafe { file::write_pages_at(fd, pages, run.page_size(), run.offset()) })
     }
 
-    unsafe fn read(&self, run: Run, to: usize) -> Result<()> {
-        // SAFETY: the caller's bytes are writable and its own, as it promises.
-        self.file.lend(|fd| unsafe { file::read_at(fd, to, run.len(), run.offset()) })
+    unsafe fn read(&self, run: Run, pages: &[usize]) -> Result<()> {
+        // SAFETY: the caller's pages are writable and its own, as it promises.
+        self.file.lend(|fd| unsafe { file::read_pages_at(fd, pages, run.page_size(), run.offset()) })
     }
 
     fn discard(&self, _run: Run) {

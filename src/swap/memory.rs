@@ -66,17 +66,21 @@ impl SwapDevice for SwapMemory {
         Ok(())
     }
 
-    unsafe fn write(&self, run: Run, from: usize) -> Result<()> {
-        let at = self.find(run)?;
-        // SAFETY: the run lies in our mapping, apart from the program's and the frames'; the caller's bytes are readable.
-        unsafe { core::ptr::copy_nonoverlapping(from as *const u8, at as *mut u8, run.len()) };
+    unsafe fn write(&self, run: Run, pages: &[usize]) -> Result<()> {
+        let (at, size) = (self.find(run)?, run.page_size());
+        for (slot, page) in (at..at + run.len()).step_by(size).zip(pages) {
+            // SAFETY: the slot lies in our mapping, apart from the program's and the frames'; the caller's page is readable.
+            unsafe { core::ptr::copy_nonoverlapping(*page as *const u8, slot as *mut u8, size) };
+        }
         Ok(())
     }
 
-    unsafe fn read(&self, run: Run, to: usize) -> Result<()> {
-        let at = self.find(run)?;
-        // SAFETY: as in `write`, with the caller's bytes writable.
-        unsafe { core::ptr::copy_nonoverlapping(at as *const u8, to as *mut u8, run.len()) };
+    unsafe fn read(&self, run: Run, pages: &[usize]) -> Result<()> {
+        let (at, size) = (self.find(run)?, run.page_size());
+        for (slot, page) in (at..at + run.len()).step_by(size).zip(pages) {
+            // SAFETY: as in `write`, with the caller's page writable.
+            unsafe { core::ptr::copy_nonoverlapping(slot as *const u8, *page as *mut u8, size) };
+        }
         Ok(())
     }
 

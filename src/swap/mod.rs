@@ -114,20 +114,25 @@ impl Swap {
 
     // Slots.
 
-    /// A free slot.
-    pub fn take(&self, quiet: &Quiet) -> Option<Slot> {
-        let slot = self.slots.hold_in(quiet).map().take()?;
-        self.free.fetch_sub(1, Ordering::Relaxed);
-        Some(Slot::new(slot))
+    /// Up to `most` free slots that are neighbours.
+    pub fn take_run(&self, most: u32, quiet: &Quiet) -> Option<(Slot, u32)> {
+        let (first, n) = self.slots.hold_in(quiet).map().take_run(most)?;
+        self.free.fetch_sub(n, Ordering::Relaxed);
+        Some((Slot::new(first), n))
     }
 
     /// A slot is free again.
     pub fn give(&self, slot: Slot) {
-        // First, while the slot is nobody else's.
-        self.device().discard(self.run(slot, 1));
-        let given = self.slots.hold().map().give(slot.get(), 1);
-        debug_assert!(given, "slot {slot} was not in use");
-        self.free.fetch_add(u32::from(given), Ordering::Relaxed);
+        self.give_run(slot, 1);
+    }
+
+    /// `n` slots from `first` on are free again.
+    pub fn give_run(&self, first: Slot, n: u32) {
+        // First, while the slots are nobody else's.
+        self.device().discard(self.run(first, n));
+        let given = self.slots.hold().map().give(first.get(), n);
+        debug_assert!(given, "slots from {first} on were not in use");
+        self.free.fetch_add(if given { n } else { 0 }, Ordering::Relaxed);
     }
 
     /// Slots that are free at this moment.
@@ -215,24 +220,24 @@ impl Swap {
 
     // Bytes.
 
-    /// Reads slot `slot` to the address `to`.
+    /// Reads the slots from `first` on to these addresses.
     ///
     /// # Safety
-    /// A page from `to` on is writable, and nobody else uses it.
-    pub unsafe fn read(&self, slot: Slot, to: usize) -> Result<()> {
-        // SAFETY: the page at `to` is the caller's alone, as it promises.
-        unsafe { self.device().read(self.run(slot, 1), to) }
-            .inspect_err(|error| self.complain(format_args!("cannot read slot {slot}"), *error, ""))
+    /// A page at each address is writable, and nobody else uses it.
+    pub unsafe fn read(&self, first: Slot, pages: &[usize]) -> Result<()> {
+        // SAFETY: the pages are the caller's alone, as it promises.
+        unsafe { self.device().read(self.run(first, pages.len() as u32), pages) }
+            .inspect_err(|error| self.complain(format_args!("cannot read slot {first}"), *error, ""))
     }
 
-    /// Writes the page at the address `from` to slot `slot`.
+    /// Writes the pages at these addresses to the slots from `first` on.
     ///
     /// # Safety
-    /// A page from `from` on is readable, and nobody changes it meanwhile.
-    pub unsafe fn write(&self, slot: Slot, from: usize) -> Result<()> {
-        // SAFETY: the page at `from` is at rest, as the caller promises.
-        unsafe { self.device().write(self.run(slot, 1), from) }
-            .inspect_err(|error| self.complain(format_args!("cannot write slot {slot}"), *error, ""))
+    /// A page at each address is readable, and nobody changes it meanwhile.
+    pub unsafe fn write(&self, first: Slot, pages: &[usize]) -> Result<()> {
+        // SAFETY: the pages are at rest, as the caller promises.
+        unsafe { self.device().write(self.run(first, pages.len() as u32), pages) }
+            .inspect_err(|error| self.complain(format_args!("cannot write slot {first}"), *error, ""))
     }
 
     /// Says that something failed: the first time, and then ever more seldom.

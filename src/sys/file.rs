@@ -166,6 +166,56 @@ pub unsafe fn write_at(fd: i32, from: usize, len: usize, offset: u64) -> Result<
     within_size_limit(offset + len as u64, || unsafe { transfer(libc::SYS_pwrite64, fd, from, len, offset) })
 }
 
+/// Pages that one call transfers at the most.
+const VECTOR: usize = 64;
+
+/// Reads pages of `size` bytes, which lie one behind the other from `offset` on, to these addresses.
+///
+/// # Safety
+/// `size` bytes at each address must be writable memory that nobody else uses.
+pub unsafe fn read_pages_at(fd: i32, pages: &[usize], size: usize, offset: u64) -> Result<()> {
+    // SAFETY: each page is writable and the caller's alone, as it promises.
+    unsafe { transfer_pages((libc::SYS_preadv, libc::SYS_pread64), fd, pages, size, offset) }
+}
+
+/// Writes the pages of `size` bytes at these addresses one behind the other from `offset` on.
+///
+/// # Safety
+/// `size` bytes at each address must be readable.
+pub unsafe fn write_pages_at(fd: i32, pages: &[usize], size: usize, offset: u64) -> Result<()> {
+    let end = offset + (pages.len() * size) as u64;
+    // SAFETY: each page is readable, as the caller promises.
+    within_size_limit(end, || unsafe { transfer_pages((libc::SYS_pwritev, libc::SYS_pwrite64), fd, pages, size, offset) })
+}
+
+/// Transfers pages by the first call, and what that leaves over by the second, which takes one at a time.
+unsafe fn transfer_pages((many, one): (i64, i64), fd: i32, pages: &[usize], size: usize, offset: u64) -> Result<()> {
+    let mut offset = offset;
+    for pages in pages.chunks(VECTOR) {
+        let mut vector = [libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; VECTOR];
+        for (entry, page) in vector.iter_mut().zip(pages) {
+            *entry = libc::iovec { iov_base: *page as *mut _, iov_len: size };
+        }
+        let whole = pages.len() * size;
+        let together = pages.len() > 1 && torture::cut(whole) == whole;
+        // SAFETY: the caller's pages; the vector lives through the call.
+        let done = match together.then(|| unsafe { syscall!(many, fd, vector.as_ptr(), pages.len(), offset, 0) }) {
+            Some(Ok(n)) => n,
+            Some(Err(Errno(libc::EINTR))) | None => 0,
+            Some(Err(error)) => return Err(error),
+        };
+        for (i, page) in pages.iter().enumerate() {
+            let from = done.saturating_sub(i * size).min(size);
+            if from < size {
+                // SAFETY: a part of one of the caller's pages.
+                unsafe { transfer(one, fd, page + from, size - from, offset + (i * size + from) as u64)? };
+            }
+        }
+        offset += whole as u64;
+    }
+    Ok(())
+}
+
 unsafe fn transfer(number: i64, fd: i32, at: usize, len: usize, offset: u64) -> Result<()> {
     let mut done = 0;
     while done < len {

@@ -11,11 +11,10 @@
 use super::frame::{self, SignalFrame};
 use super::masks::{self, Temporary};
 use super::{actions, fault, kernel_stack, stack, trampolines};
-use crate::shared::engine;
 use crate::shared::kernel::{self, Action, Handler, Info, OURS};
-use crate::shared::room;
 use crate::shared::thread::{self, Thread};
 use crate::shared::ucontext::{register, Ucontext};
+use crate::shared::{engine, room};
 use crate::syscalls::memory;
 use core::ffi::{c_int, c_void};
 use vmcore::engine::Engine;

@@ -3,7 +3,7 @@
 //! - `fault`: the fault handler, and what becomes of a signal that is the program's after all.
 //! - `farewell`: what is written before the process dies of a signal. `halt`: its other threads stop first.
 //! - `deliver`: one entry for every handler of the program. The kernel calls it on our alternate
-//!   stack, which is always there; it builds the frame anew where the program wants it, on pages that
+//!   stack, which is always there (`shared::room` says how large); it builds the frame anew where the program wants it, on pages that
 //!   it brings in first. `frame` is the geometry, `trampolines` the text that handlers come from and return to.
 //! - `actions`, `masks`, `stack`: the kernel's calls as the program sees them. They take and give the
 //!   kernel's own forms, so the wrappers and the trap share them.

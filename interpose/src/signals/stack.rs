@@ -96,7 +96,7 @@ impl Alternate {
 /// # Safety
 /// The stack must stay there until it is replaced.
 pub unsafe fn change(new: Option<&libc::stack_t>, sp: usize) -> Result<libc::stack_t> {
-    let Some(thread) = thread::current() else {
+    let Some(thread) = thread::running() else {
         // SAFETY: the stack stays there until it is replaced, as the caller promises.
         return unsafe { kernel::set_alternate(new) };
     };
