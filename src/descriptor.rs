@@ -1,9 +1,10 @@
 //! A descriptor of ours: a number that the program may want for itself (dup2), so it can change while
-//! others use it.
+//! other threads use it.
 //!
-//! Who uses the number is counted, in one of two counts by turns. To move, the new number is stored,
-//! then the turn changes, then the users of the turn before are waited for: whoever came after uses
-//! the new number.
+//! Threads that use the number count themselves in one of two counts, that of the current turn. The mover stores the
+//! new number, then changes the turn, then waits until the count of the turn before is zero: threads that came after
+//! use the new number.
+#![forbid(unsafe_code)]
 
 use crate::sync::Lock;
 use crate::sys::{file, thread, Errno, Result};
@@ -61,7 +62,7 @@ impl Descriptor {
         result
     }
 
-    /// Leaves the number `number` to the program, if it is this one's: whether it was. The number stays
+    /// Moves to another number if it has the number `number`, which the program wants; true if it had. The old number stays
     /// open until the program replaces it.
     pub fn make_way(&self, number: i32) -> Result<bool> {
         let _one = self.moving.hold();

@@ -76,9 +76,9 @@ pub enum Regime {
     /// A heap under a whole program: pages are mapped ahead, freed pages keep their frames for a while,
     /// pages that just came in are spared, bookkeeping grows in the pool, some frames are in reserve.
     Eager,
-    /// To the letter, for who counts: every frame of the pool is for pages, the lowest free one first; a
-    /// page comes in when it is touched, leaves when the policy says so, and gives its frame back at once
-    /// when it is released. Each page is promised a slot. Bookkeeping lies in memory beside the arena.
+    /// To the letter, for a door that counts. Every frame of the pool holds a page, and the engine takes the lowest free
+    /// one first. A page gets its frame when the program touches it, leaves when the policy names it, and gives the frame
+    /// back at once when it is released. Each page is promised a slot. Bookkeeping lies in memory beside the arena.
     Exact,
 }
 

@@ -123,7 +123,7 @@ impl Engine {
         let memory = Medium::for_memory(c"vmalloc-arena", arena.layout().len() as u64)?;
         let copied = arena.copy_to(memory, frames.runs()).and_then(|()| slots.copy_for_child());
         if copied.is_err() {
-            memory.give_up();
+            memory.close();
         }
         copied.map(|swap| (memory, swap))
     }
@@ -190,8 +190,8 @@ impl Snapshot {
     /// After the fork, or when it failed: the parent goes on as if nothing had happened.
     pub fn parent(self) {
         let Snapshot { engine, slots, frames, others, closer, memory, swap } = self;
-        memory.give_up();
-        swap.into_iter().for_each(Medium::give_up);
+        memory.close();
+        swap.into_iter().for_each(Medium::close);
         drop(slots);
         drop(frames);
         drop(others);

@@ -1,4 +1,5 @@
 //! Messages to the user: one line on stderr, built in a fixed buffer, written by one raw call.
+#![forbid(unsafe_code)]
 
 use crate::sys::file;
 use core::fmt::{self, Write};

@@ -3,6 +3,7 @@
 //!
 //! Blocks are granules as in a heap, first fit, under one lock; the program uses the engine view's
 //! own addresses.
+#![forbid(unsafe_code)]
 
 use crate::engine::Engine;
 use crate::heap::granules::{self, Granule, Words, GRANULE};

@@ -3,17 +3,54 @@
 //! The frames and their table lie in a memory file that parent and child would share, so the child lets go
 //! of all of it, without a look at it, before it can touch anything. It must find the lists of the doors whole,
 //! whatever its parent's other threads were doing with them: so a fork holds them ([`Guarded`]).
+//!
+//! Doors stand below this file and say by themselves what a fork has to see to ([`Inherited`]): a list when it is held
+//! for the first time.
 
-use crate::{faults, mm, paged_region, vmap};
+use crate::faults;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
-use core::ptr::null_mut;
+use core::ptr::{from_ref, null_mut};
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+/// What a child has of its parent and must let go of.
+pub trait Inherited: Sync {
+    /// Keeps others from it until the fork is over.
+    fn hold_for_fork(&'static self) {}
+
+    /// The fork is over, in the parent.
+    ///
+    /// # Safety
+    /// The calling thread has held it for the fork.
+    unsafe fn release(&'static self) {}
+
+    /// The fork is over, in the child, which has its parent's no more.
+    ///
+    /// # Safety
+    /// The calling thread has held it for the fork, and is the child's only one.
+    unsafe fn let_go(&'static self);
+}
+
+/// What the doors have said, held across a fork like the rest: so what was held before it is what is released after.
+static INHERITED: Guarded<Vec<&'static dyn Inherited>> = Guarded::new(Vec::new(), |_| {});
+
+/// From now on a fork sees to `what`. To be called outside of any lock.
+pub fn see_to(what: &'static dyn Inherited) {
+    let mut all = INHERITED.take();
+    if !all.iter().any(|known| from_ref(*known).cast::<()>() == from_ref(what).cast()) {
+        all.push(what);
+    }
+}
 
 /// A value that a fork holds. Its holder has every signal blocked that a handler could fork in, and does
 /// not touch memory of the program: that may call back, and the callback ask for the value.
 pub struct Guarded<T: 'static> {
     value: Mutex<T>,
+    /// What a child does with the value.
+    let_go: fn(&mut T),
+    /// A fork sees to it.
+    seen_to: AtomicBool,
     /// The fork's hold. Who puts it there has the value, and so has who takes it.
     fork: UnsafeCell<Option<Held<'static, T>>>,
 }
@@ -27,32 +64,52 @@ pub struct Held<'a, T> {
     _signals: Signals,
 }
 
-impl<T> Guarded<T> {
-    /// Nobody holds it.
-    pub const fn new(value: T) -> Guarded<T> {
-        Guarded { value: Mutex::new(value), fork: UnsafeCell::new(None) }
+impl<T: Send> Guarded<T> {
+    /// Nobody holds it; a child does `let_go` with what it inherits.
+    pub const fn new(value: T, let_go: fn(&mut T)) -> Guarded<T> {
+        Guarded { value: Mutex::new(value), let_go, seen_to: AtomicBool::new(false), fork: UnsafeCell::new(None) }
     }
 
     /// Waits for it.
-    pub fn hold(&self) -> Held<'_, T> {
-        let signals = Signals::block();
-        Held { value: self.value.lock().unwrap_or_else(PoisonError::into_inner), _signals: signals }
+    pub fn hold(&'static self) -> Held<'static, T> {
+        // Relaxed: who says it twice is heard once.
+        if !self.seen_to.load(Ordering::Relaxed) {
+            see_to(self);
+            self.seen_to.store(true, Ordering::Relaxed);
+        }
+        self.take()
     }
 
-    /// Holds it while the process forks.
-    pub fn hold_for_fork(&'static self) {
-        let held = self.hold();
-        // SAFETY: we hold it.
-        unsafe { *self.fork.get() = Some(held) };
+    fn take(&self) -> Held<'_, T> {
+        let signals = Signals::block();
+        Held { value: self.value.lock().unwrap_or_else(PoisonError::into_inner), _signals: signals }
     }
 
     /// The hold of the fork that is over.
     ///
     /// # Safety
     /// The caller is the thread that forked, or its child.
-    pub unsafe fn forked(&'static self) -> Option<Held<'static, T>> {
-        // SAFETY: the caller's promise; it holds the value.
+    unsafe fn forked(&'static self) -> Option<Held<'static, T>> {
+        // SAFETY: the caller forked, as it promises, so it holds the value, and with it the cell.
         unsafe { (*self.fork.get()).take() }
+    }
+}
+
+impl<T: Send> Inherited for Guarded<T> {
+    fn hold_for_fork(&'static self) {
+        let held = self.take();
+        // SAFETY: we hold it.
+        unsafe { *self.fork.get() = Some(held) };
+    }
+
+    unsafe fn release(&'static self) {
+        // SAFETY: this thread has held it for the fork, as the caller promises.
+        drop(unsafe { self.forked() });
+    }
+
+    unsafe fn let_go(&'static self) {
+        // SAFETY: as in `release`.
+        unsafe { self.forked() }.into_iter().for_each(|mut held| (self.let_go)(&mut held));
     }
 }
 
@@ -104,24 +161,21 @@ pub fn arrange() {
 }
 
 unsafe extern "C" fn before() {
-    mm::MANAGED.hold_for_fork();
-    paged_region::REGIONS.hold_for_fork();
+    INHERITED.hold_for_fork();
+    // SAFETY: we have just put it there, and hold it.
+    unsafe { (*INHERITED.fork.get()).iter() }.flat_map(|all| all.iter()).for_each(|one| one.hold_for_fork());
 }
 
 unsafe extern "C" fn in_parent() {
-    // SAFETY: this thread has forked. The signals as they were before come last.
-    unsafe {
-        drop(paged_region::REGIONS.forked());
-        drop(mm::MANAGED.forked());
-    }
+    // SAFETY: this thread has forked, and held all that is in the list. In the other order than before: the signals as
+    // they were come last.
+    unsafe { INHERITED.forked() }.into_iter().for_each(|all| all.iter().rev().for_each(|one| unsafe { one.release() }));
 }
 
 unsafe extern "C" fn in_child() {
-    // SAFETY: a child has one thread, which is here; it is the one that forked.
+    // SAFETY: a child has one thread, which is here; it is the one that forked, and held all that is in the list.
     unsafe {
         faults::forget_all();
-        vmap::let_go();
-        paged_region::REGIONS.forked().into_iter().for_each(|mut regions| paged_region::let_go(&mut regions));
-        mm::MANAGED.forked().into_iter().for_each(|mut managed| mm::let_go(&mut managed));
+        INHERITED.forked().into_iter().for_each(|all| all.iter().rev().for_each(|one| one.let_go()));
     }
 }

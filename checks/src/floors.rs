@@ -20,6 +20,21 @@ pub fn declared(root: &str) -> Vec<String> {
     names
 }
 
+/// What a `mod.rs` says whose files stand in their order, too.
+const ORDERED: &str = "each using only those above it";
+
+/// Whether a folder declares an order of its own: its `mod.rs` says so, at its head.
+pub fn is_ordered(module: &str) -> bool {
+    let head: Vec<_> = module.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
+    head.join(" ").contains(ORDERED)
+}
+
+/// The uses inside of a folder, with paths that begin there: `a::b::c` is `b::c` in the folder `a`.
+pub fn inside(folder: &str, uses: &BTreeSet<Use>) -> BTreeSet<Use> {
+    let below = |path: &str| path.strip_prefix(folder)?.strip_prefix("::").map(str::to_owned);
+    uses.iter().filter_map(|used| Some(Use { by: below(&used.by)?, of: below(&used.of)? })).collect()
+}
+
 /// The module that a path begins with: `a` for `a::b`, for `<impl at src/a/b.rs:1:2: 3:4>::c`, and for `<impl a::B>::c`.
 pub fn module<'a>(path: &'a str, order: &[String]) -> Option<&'a str> {
     let first = path.trim_start_matches("<impl ").split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
@@ -77,6 +92,19 @@ mod tests {
         let root =
             "//! mod no;\npub mod low;\n\n// Words.\nmod middle;\npub(crate) mod high;\n#[cfg(test)]\nmod model;\nmod inline {";
         assert_eq!(declared(root), ["low", "middle", "high"]);
+    }
+
+    #[test]
+    fn folders_say_that_they_are_ordered() {
+        assert!(is_ordered(
+            "//! Pages.\n//!\n//! The files stand in their order, each using only\n//! those above it.\n\nmod low;"
+        ));
+        assert!(!is_ordered("//! Pages.\n\n// each using only those above it\nmod low;"));
+        let order = ["low", "high"].map(str::to_owned);
+        let uses =
+            uses(&[("a::low::<impl b::T>::f", "a::high::<impl b::T>::g"), ("a::high::h", "b::low::i"), ("a::f", "a::high::h")]);
+        let knots = knots(&order, &inside("a", &uses));
+        assert_eq!(knots.into_keys().collect::<Vec<_>>(), [("low".to_owned(), "high".to_owned())]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Holds the modules of each crate against the order in which its root declares them: a module may use only those that
 //! stand before it. What is used the compiler says ([`mir`]); what is known to look down stands in `knots.txt`, and must
-//! leave that list when it no longer does.
+//! leave that list when it no longer does. A folder whose `mod.rs` says that its files stand in their order, "each using
+//! only those above it", is held to that order as well.
 //!
 //!     layers            checks all crates
 //!     layers --circles  says which modules form circles, too
@@ -10,7 +11,8 @@ mod floors;
 mod mir;
 
 use floors::Knot;
-use std::collections::BTreeSet;
+use mir::Use;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs, io};
@@ -51,16 +53,44 @@ fn main() -> ExitCode {
 fn check((name, directory, root, target): Member, asked: &str) -> io::Result<bool> {
     let directory = workspace().join(directory);
     let order = floors::declared(&fs::read_to_string(directory.join(root))?);
+    let sources = sources(&directory.join("src"), "")?;
     let mut impls = mir::Impls::new();
-    for (module, file) in sources(&directory.join("src"), None)? {
-        mir::implementations(&fs::read_to_string(file)?, &module, &mut impls);
+    for (module, file) in &sources {
+        mir::implementations(&fs::read_to_string(file)?, module, &mut impls);
     }
     let uses = mir::uses(&compiled(name, &directory, target)?, &order, &impls);
-    let knots = floors::knots(&order, &uses);
+    let mut knots = floors::knots(&order, &uses);
+    let mut folders = 0;
+    for (folder, file) in sources.iter().filter(|(_, file)| file.ends_with("mod.rs")) {
+        let text = fs::read_to_string(file)?;
+        if floors::is_ordered(&text) {
+            folders += 1;
+            let full = |name: String| format!("{folder}::{name}");
+            let inner = floors::knots(&floors::declared(&text), &floors::inside(folder, &uses));
+            knots.extend(inner.into_iter().map(|((above, below), uses)| ((full(above), full(below)), uses)));
+        }
+    }
     if asked == "--knots" {
         knots.keys().for_each(|(above, below)| println!("{name}: {above} -> {below}"));
         return Ok(true);
     }
+    let clean = compare(name, &knots)? && !uses.is_empty();
+    if asked == "--circles" {
+        floors::circles(&order, &uses)
+            .iter()
+            .for_each(|circle| println!("{name}: a circle of {}: {}", circle.len(), circle.join(" ")));
+    }
+    println!(
+        "{name}: {} modules, {folders} folders with an order of their own, {} uses, {} knots",
+        order.len(),
+        uses.len(),
+        knots.len()
+    );
+    Ok(clean)
+}
+
+/// Says which knots are new, and which known ones are no more. True if there are none of either kind.
+fn compare(name: &str, knots: &BTreeMap<Knot, Vec<Use>>) -> io::Result<bool> {
     let known = known(name)?;
     let fresh: Vec<_> = knots.iter().filter(|(knot, _)| !known.contains(knot)).collect();
     for ((above, below), uses) in &fresh {
@@ -71,19 +101,7 @@ fn check((name, directory, root, target): Member, asked: &str) -> io::Result<boo
     for (above, below) in &untied {
         println!("{name}: {above} no longer uses {below}: the knot leaves knots.txt");
     }
-    if asked == "--circles" {
-        floors::circles(&order, &uses)
-            .iter()
-            .for_each(|circle| println!("{name}: a circle of {}: {}", circle.len(), circle.join(" ")));
-    }
-    println!(
-        "{name}: {} modules, {} uses, {} knots, {} of them known",
-        order.len(),
-        uses.len(),
-        knots.len(),
-        knots.len() - fresh.len()
-    );
-    Ok(fresh.is_empty() && untied.is_empty() && !uses.is_empty())
+    Ok(fresh.is_empty() && untied.is_empty())
 }
 
 fn workspace() -> PathBuf {
@@ -97,17 +115,21 @@ fn known(name: &str) -> io::Result<BTreeSet<Knot>> {
     Ok(lines.map(|(above, below)| (above.to_owned(), below.to_owned())).collect())
 }
 
-/// The files below a directory, each with the module of the crate root that it belongs to.
-fn sources(directory: &Path, module: Option<&str>) -> io::Result<Vec<(String, PathBuf)>> {
+/// The files below a directory, each with the path of its module; `above` is that of the directory.
+fn sources(directory: &Path, above: &str) -> io::Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let module = module.unwrap_or(&stem);
+        let module = match stem.as_str() {
+            "mod" => above.to_owned(),
+            stem if above.is_empty() => stem.to_owned(),
+            stem => format!("{above}::{stem}"),
+        };
         if path.is_dir() {
-            found.extend(sources(&path, Some(module))?);
+            found.extend(sources(&path, &module)?);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push((module.to_owned(), path.clone()));
+            found.push((module, path.clone()));
         }
     }
     Ok(found)

@@ -4,9 +4,8 @@ use loom::sync::atomic::Ordering;
 use loom::sync::Arc;
 use loom::thread;
 use models::every_order;
-use models::page::Page;
-use vmcore::page::Access;
-use vmcore::page::{Pte, State};
+use models::page::{Access, Pte, State};
+use models::pager::Page;
 
 const OPEN: u64 = Pte::R | Pte::READ | Pte::WRITE | Pte::M;
 
@@ -113,11 +112,38 @@ fn sampling_a_page_keeps_its_pins() {
 }
 
 #[test]
+fn a_page_that_becomes_dirty_keeps_its_pins_and_loses_them() {
+    every_order(3, || {
+        let clean = Pte::new(State::Resident, 0, Pte::R | Pte::READ);
+        let store: fn(&Page) = |page| page.fault(Access::Write);
+        let page = page_of(clean, &[store], read_pinned);
+        assert_eq!((page.pte().pins(), page.pte().has(Pte::M)), (0, true));
+    });
+}
+
+#[test]
 fn sampling_and_pinning_and_eviction_at_once() {
     every_order(2, || {
         let sample: fn(&Page) = Page::take_referenced;
         let evict: fn(&Page) = Page::evict;
         let page = page_of(Pte::new(State::Resident, 0, OPEN), &[sample, evict], read_pinned);
         assert_eq!(page.pte().pins(), 0);
+    });
+}
+
+#[test]
+fn a_page_moves_with_its_bytes_and_who_touches_it_meanwhile_gets_on() {
+    every_order(2, || {
+        let to = Arc::new(Page::new(Pte::EMPTY, 0));
+        let from = Arc::new(Page::new(Pte::new(State::Resident, 0, OPEN), 7));
+        let toucher = {
+            let from = Arc::clone(&from);
+            thread::spawn(move || from.fault(Access::Write))
+        };
+        from.move_to(&to);
+        assert!(toucher.join().is_ok());
+        assert_eq!((to.pte().state(), to.read()), (State::Resident, 7));
+        assert!(matches!(from.pte().state(), State::Empty | State::Resident), "{:?}", from.pte());
+        assert!(!from.pte().has(Pte::WAITERS));
     });
 }

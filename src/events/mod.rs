@@ -3,9 +3,12 @@
 //! The pager calls [`Events::emit`]; sinks are the counters of the running thread, the trace, and the sink
 //! of the region that it happened in, if its door brought one. A sink is called in the fault handler, so
 //! the engine's rules hold for it: no allocation, no panic, raw system calls.
+//!
+//! The files stand in their order, each using only those above it.
+
+pub mod stats;
 
 pub mod line;
-pub mod stats;
 mod trace;
 
 pub use trace::TraceLog;

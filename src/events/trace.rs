@@ -48,7 +48,7 @@ impl TraceLog {
     /// # Safety
     /// No other thread of this process exists.
     pub unsafe fn stop(&self) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that no other thread exists; this one does not hold the lock here.
         unsafe { self.log.reset() };
         self.on.store(false, Ordering::Relaxed);
         self.log.hold().len = 0;

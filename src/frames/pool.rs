@@ -8,6 +8,7 @@
 //! - a frame that holds a page is in the policy's lists, except while the page's token is held;
 //! - a victim is claimed by its token with the lock held, so a fork that holds the lock and sees no page in
 //!   transit knows that none will be.
+#![forbid(unsafe_code)]
 
 use super::arena::{Arena, Tables};
 use super::frame::{Frame, User, NO_FAULT};

@@ -8,15 +8,22 @@
 //! Nothing here touches the program's memory: all that is known of blocks lies out of band, so
 //! allocating, freeing and growing never cause a page fault. Pure: tests run it on a simulated
 //! [`Ground`]. The caller holds the region's gate.
+//!
+//! The files stand in their order, each using only those above it.
+#![forbid(unsafe_code)]
+
+pub mod granules;
+
+pub mod bins;
+pub mod space;
+
+mod lookup;
 
 mod afar;
-pub mod bins;
-pub mod granules;
-mod large;
-mod lookup;
-mod refill;
-pub mod space;
 mod stretch;
+
+mod large;
+mod refill;
 
 #[cfg(test)]
 mod model;

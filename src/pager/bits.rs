@@ -1,4 +1,5 @@
 //! The bits that a policy sees: R and M in the page table entries of the pages in frames.
+#![forbid(unsafe_code)]
 
 use super::place::Place;
 use crate::engine::Engine;

@@ -7,6 +7,7 @@
 //! 5. The policy is told, the entry becomes `Resident`, and the waiters are woken.
 //!
 //! Runs in the SIGSEGV handler with every signal blocked, and on behalf of system calls.
+#![forbid(unsafe_code)]
 
 use super::bits::LiveBits;
 use super::evict::Obtained;

@@ -1,4 +1,5 @@
 //! The ground of a heap: what it asks of its region, answered by the pager.
+#![forbid(unsafe_code)]
 
 use super::place::Place;
 use crate::heap::bins::Shelves;

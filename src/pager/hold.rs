@@ -1,6 +1,7 @@
 //! Holding pages: a pinned page stays in its frame, with the protection that its holder needs, until it is unpinned.
 //!
 //! Here is what needs nobody else: pinning what is there, and unpinning. Who brings the rest says how.
+#![forbid(unsafe_code)]
 
 use super::place::Place;
 use crate::engine::Engine;

@@ -1,5 +1,6 @@
 //! Moving pages: a large block that has to lie elsewhere takes its pages along. Page table entries
 //! move, bytes do not; what is in swap stays there.
+#![forbid(unsafe_code)]
 
 use super::place::Place;
 use crate::engine::Engine;

@@ -1,5 +1,6 @@
 //! Pins on behalf of the kernel: pages that a system call is about to touch are brought in and stay where they are, with
 //! the protection that it needs, until they are unpinned.
+#![forbid(unsafe_code)]
 
 use super::fault::Outcome;
 use crate::engine::Engine;

@@ -4,6 +4,7 @@
 //!
 //! The caller holds the region's gate, so pages on which no block lies stay as they are meanwhile, but for those retained:
 //! somebody may take their frames.
+#![forbid(unsafe_code)]
 
 use super::bits::LiveBits;
 use super::place::Place;

@@ -4,6 +4,7 @@
 //! 2. A retained one: its page holds no block, so nothing is lost.
 //! 3. If every slot is in use, a page that is in one already, since any other would need one more.
 //! 4. The policy's victim. A policy only advises: the token is taken by compare-and-swap, so a wrong one costs faults, never data.
+#![forbid(unsafe_code)]
 
 use super::bits::{can_leave, LiveBits};
 use super::evict::{Batch, Obtained, Victim, BATCH};
@@ -55,7 +56,8 @@ impl Engine {
                     return Some(obtained);
                 }
                 stayed += 1;
-                // Each page was tried. Who counts may serve others, who would wait for a disk that has failed.
+                // Every page was tried once. An exact engine lets the fault fail then: its thread may serve other processes,
+                // and they must not wait for a disk that has failed.
                 if self.is_exact() && stayed >= self.frames().len() {
                     return None;
                 }
@@ -77,7 +79,7 @@ impl Engine {
                 return Batch::of(saved);
             }
             if !spare_young {
-                self.give_up_copy();
+                self.free_slot_of_pinned();
             }
         }
         let n = if spare_young { self.batch_len() } else { 1 };
@@ -123,7 +125,7 @@ impl Engine {
 
     /// Every slot is in use, and the pages that are in one of them as well cannot leave because they
     /// are pinned: one of them gives its slot up, and will be written again.
-    fn give_up_copy(&'static self) {
+    fn free_slot_of_pinned(&'static self) {
         for frame in self.frames().all_from(0) {
             let (Some(slot), Some((place, page))) = (self.frames().frame(frame).copy(), self.page_in(frame)) else {
                 continue;

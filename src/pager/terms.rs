@@ -6,6 +6,7 @@
 //! in the program view; such a page stays in its frame (`PARTED`).
 //!
 //! Callers have every signal blocked, and give ranges of whole system pages in one heap.
+#![forbid(unsafe_code)]
 
 use super::fault::Outcome;
 use super::place::Place;

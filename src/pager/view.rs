@@ -1,4 +1,5 @@
 //! How the program sees the pages of a region: as its own mapper has it, or the engine's. Callers hold the pages' tokens.
+#![forbid(unsafe_code)]
 
 use super::place::Place;
 use crate::index::{FrameIndex, PageNumber};

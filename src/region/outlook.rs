@@ -4,6 +4,7 @@
 //! The engine decides which page is where; an outlook carries it out in another place than the engine's
 //! own: memory that the program brought, files, another process. All of it is called in the fault handler too, so the
 //! engine's rules hold for whoever implements it.
+#![forbid(unsafe_code)]
 
 use crate::events::EventSink;
 use crate::index::{FrameIndex, PageNumber};
@@ -13,11 +14,11 @@ use crate::sys::Result;
 /// What a door says of a region.
 #[derive(Clone, Copy)]
 pub struct Outlook {
-    /// How pages are seen; without it, as the engine's mapper has it.
+    /// It shows the region's pages. Without it the engine's mapper does.
     pub mapper: Option<&'static dyn Mapper>,
-    /// Where pages are kept; without it, in the frames' memory and the engine's swap device.
+    /// It keeps the region's pages. Without it they lie in the arena's frames and the engine's swap device.
     pub store: Option<&'static dyn Store>,
-    /// Who is told of events.
+    /// It is told of the faults that are served in the region.
     pub sink: Option<&'static dyn EventSink>,
 }
 

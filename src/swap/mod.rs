@@ -7,6 +7,8 @@
 //! as that takes and some more. So a program that could use much disk takes no more than it uses, and its children neither.
 //!
 //! Two locks, taken in this order: `growing`, for reserving, and `slots`, for the map. No lock is held during a transfer.
+//!
+//! The files stand in their order, each using only those above it.
 
 mod device;
 mod file;
@@ -328,7 +330,7 @@ impl FrozenSlots<'_> {
         match self.copy(to) {
             Ok(()) => Ok(Some(to)),
             Err(error) => {
-                to.give_up();
+                to.close();
                 Err(error)
             }
         }

@@ -11,7 +11,7 @@
 //! Others exclude each other by [`Closer`], which one thread holds at a time.
 
 use super::lock::{Guard, Lock};
-use crate::sync::atomic::{compiler_fence, fence, AtomicBool, AtomicU32, Ordering};
+use crate::sync::atomic::{compiler_fence, fence, statics, AtomicBool, AtomicU32, Ordering};
 use crate::sync::futex;
 use crate::sys::{thread, torture};
 use core::cell::UnsafeCell;
@@ -46,8 +46,12 @@ const CLOSED: u32 = 1;
 /// As open, but the owner issues a fence of its own.
 const FENCED: u32 = 2;
 
-/// There is no process-wide barrier.
-static NO_BARRIER: AtomicBool = AtomicBool::new(false);
+statics! {
+    /// There is no process-wide barrier.
+    static NO_BARRIER: AtomicBool = AtomicBool::new(false);
+    /// The one lock of those who close gates.
+    static CLOSERS: Lock<()> = Lock::new(());
+}
 
 /// Asks for the process-wide barrier; to be called before there is a gate.
 pub fn prepare() {
@@ -65,9 +69,6 @@ fn open_word() -> u32 {
     }
 }
 
-/// The one lock of those who close gates.
-static CLOSERS: Lock<()> = Lock::new(());
-
 /// The right to close gates.
 pub struct Closer(#[allow(dead_code)] Guard<'static, ()>);
 
@@ -80,14 +81,20 @@ impl Closer {
     /// Makes the right available in a child process.
     ///
     /// # Safety
-    /// As [`Lock::reset`].
+    /// Only while no other thread of this process exists and nobody here has the right.
     pub unsafe fn reset() {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that it is alone, and that it does not hold this lock.
         unsafe { CLOSERS.reset() }
     }
 }
 
 impl<T> Gate<T> {
+    /// An open gate around `value`. Those of heaps lie in bookkeeping that is all zero, so only models make one.
+    #[cfg(loom)]
+    pub fn new(value: T) -> Gate<T> {
+        Gate { inside: AtomicU32::new(0), closed: AtomicU32::new(OPEN), value: UnsafeCell::new(value) }
+    }
+
     /// The owner enters; `None` when it is inside already, since a signal handler interrupted it there.
     ///
     /// # Safety

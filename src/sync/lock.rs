@@ -12,6 +12,9 @@ use crate::sys::thread::Quiet;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 
+/// Attempts before a thread sleeps. To loom, which tries every order, one stands for all.
+const SPINS: u32 = if cfg!(loom) { 1 } else { 100 };
+
 /// A value that one thread at a time may use.
 pub struct Lock<T> {
     word: AtomicU32,
@@ -30,7 +33,14 @@ pub struct Guard<'a, T> {
 
 impl<T> Lock<T> {
     /// A free lock around `value`.
+    #[cfg(not(loom))]
     pub const fn new(value: T) -> Lock<T> {
+        Lock { word: AtomicU32::new(0), value: UnsafeCell::new(value) }
+    }
+
+    /// The same with loom's atomics, which are not made by the compiler.
+    #[cfg(loom)]
+    pub fn new(value: T) -> Lock<T> {
         Lock { word: AtomicU32::new(0), value: UnsafeCell::new(value) }
     }
 
@@ -52,7 +62,7 @@ impl<T> Lock<T> {
         if self.word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             return;
         }
-        for _ in 0..100 {
+        for _ in 0..SPINS {
             core::hint::spin_loop();
             if self.word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 return;

@@ -153,7 +153,7 @@ pub fn punch_hole(fd: i32, offset: u64, len: u64) -> Result<()> {
 /// # Safety
 /// `to .. to + len` must be writable memory that nobody else uses.
 pub unsafe fn read_at(fd: i32, to: usize, len: usize, offset: u64) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the `len` bytes are writable and its own; the kernel writes to no others.
     unsafe { transfer(libc::SYS_pread64, fd, to, len, offset) }
 }
 
@@ -162,7 +162,7 @@ pub unsafe fn read_at(fd: i32, to: usize, len: usize, offset: u64) -> Result<()>
 /// # Safety
 /// `from .. from + len` must be readable.
 pub unsafe fn write_at(fd: i32, from: usize, len: usize, offset: u64) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the `len` bytes are readable; the kernel changes none.
     within_size_limit(offset + len as u64, || unsafe { transfer(libc::SYS_pwrite64, fd, from, len, offset) })
 }
 
@@ -219,7 +219,7 @@ unsafe fn transfer_pages((many, one): (i64, i64), fd: i32, pages: &[usize], size
 unsafe fn transfer(number: i64, fd: i32, at: usize, len: usize, offset: u64) -> Result<()> {
     let mut done = 0;
     while done < len {
-        // SAFETY: within the caller's range.
+        // SAFETY: `done < len`, so what the kernel accesses lies in the range that the two callers answer for.
         match unsafe { syscall!(number, fd, at + done, torture::cut(len - done), offset + done as u64) } {
             Ok(0) => return Err(Errno(libc::EIO)),
             Ok(n) => done += n,

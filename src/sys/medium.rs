@@ -40,7 +40,7 @@ impl Medium {
     /// `from .. from + len` must be readable, and nobody else may use the medium.
     pub unsafe fn write(self, from: usize, len: usize, offset: u64) -> Result<()> {
         match self {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that the `len` bytes are readable.
             Medium::File(fd) => unsafe { file::write_at(fd, from, len, offset) },
             Medium::Memory { at, len: room } if offset as usize + len <= room => {
                 // SAFETY: within the mapping; readable, says the caller, and elsewhere, being older.
@@ -51,8 +51,8 @@ impl Medium {
         }
     }
 
-    /// Gives it back: this process does not need it.
-    pub fn give_up(self) {
+    /// Closes the file or unmaps the memory: this process does not need it.
+    pub fn close(self) {
         match self {
             Medium::File(fd) => file::close(fd),
             Medium::Memory { at, len } => {

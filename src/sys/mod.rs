@@ -1,12 +1,17 @@
 //! Raw system calls: they neither allocate nor set errno, and are issued from this library's own
 //! text, so that the system-call guard can tell them from the program's.
+//!
+//! The files stand in their order, each using only those above it.
+
+pub mod thread;
+
+pub mod limits;
+pub mod torture;
 
 pub mod file;
-pub mod limits;
-pub mod medium;
 pub mod memory;
-pub mod thread;
-pub mod torture;
+
+pub mod medium;
 
 /// A system call's error number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,8 +31,8 @@ compile_error!("vmalloc knows the system calls and fault frames of x86-64 Linux 
 pub unsafe fn call(number: i64, args: [usize; 6]) -> isize {
     let [a, b, c, d, e, f] = args;
     let result: isize;
-    // SAFETY: the x86-64 Linux convention; the kernel clobbers rcx and r11 only, and what it does to
-    // memory is the caller's promise.
+    // SAFETY: the x86-64 Linux convention; the kernel clobbers rcx and r11 only. The caller promises that the arguments
+    // are valid for the call, so the kernel accesses no memory but what they name.
     unsafe {
         core::arch::asm!(
             "syscall",

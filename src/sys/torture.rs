@@ -8,6 +8,7 @@
 //!
 //! `scripts/torture` makes such a build and runs the test programs on it. In any other build all of
 //! this is empty and inline. The dice are the process's own: a run cannot be repeated, only prolonged.
+#![forbid(unsafe_code)]
 
 use crate::sys::thread;
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -30,7 +30,7 @@ pub struct Managed {
 
 /// All of it, in the order of their mm_init. The list never grows: malloc might give it memory that is managed, since
 /// the program may free that.
-pub static MANAGED: Guarded<Vec<Managed>> = Guarded::new(Vec::new());
+static MANAGED: Guarded<Vec<Managed>> = Guarded::new(Vec::new(), let_go);
 
 // A weak reference: the linker of a program that defines the function exports it for us, and one that
 // does not gets null.
@@ -208,7 +208,7 @@ unsafe fn end_overlapping(managed: &mut Vec<Managed>, start: usize, end: usize) 
 }
 
 /// In a child process: the memory is the child's own copy, and ordinary memory again.
-pub fn let_go(managed: &mut Vec<Managed>) {
+fn let_go(managed: &mut Vec<Managed>) {
     for one in managed.drain(..) {
         let (start, end) = one.window.bounds();
         // SAFETY: the memory that our parent's mm_init was given.

@@ -77,7 +77,7 @@ impl Drop for Region {
 }
 
 /// All regions.
-pub static REGIONS: Guarded<Vec<Region>> = Guarded::new(Vec::new());
+static REGIONS: Guarded<Vec<Region>> = Guarded::new(Vec::new(), let_go);
 /// How many there ever were.
 static CREATED: AtomicUsize = AtomicUsize::new(0);
 
@@ -156,7 +156,7 @@ fn reserve(base: usize, len: usize, page: usize) -> core::result::Result<usize, 
 }
 
 /// In a child process: what it sees there is its parent's, so it sees nothing.
-pub fn let_go(regions: &mut Vec<Region>) {
+fn let_go(regions: &mut Vec<Region>) {
     for region in regions.drain(..) {
         // SAFETY: addresses of ours, which nobody uses in this process from now on.
         let _ = unsafe { memory::unback(region.start, region.len, Protection::None) };

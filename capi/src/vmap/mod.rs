@@ -20,7 +20,7 @@ use vmcore::engine::Engine;
 use vmcore::events::stats::Counter;
 use vmcore::page::Access;
 
-use crate::forks;
+use crate::forks::{self, Inherited};
 use crate::kept::Kept;
 
 /// All maps and what they share.
@@ -86,13 +86,12 @@ impl World {
     }
 }
 
-/// In a child process: the maps are its parent's, and so is everything that is known of them.
-///
-/// # Safety
-/// There is no other thread.
-pub unsafe fn let_go() {
-    // SAFETY: nobody else has the lock; what it guarded is not dropped.
-    unsafe { WORLD.0.get().write(World::begin()) };
+impl Inherited for Renewable {
+    /// The maps are the parent's, and so is everything that is known of them.
+    unsafe fn let_go(&'static self) {
+        // SAFETY: the child's only thread is here, so nobody else has the lock; what it guarded is not dropped.
+        unsafe { self.0.get().write(World::begin()) };
+    }
 }
 
 /// The map of that handle, if it is the calling thread's.
@@ -136,6 +135,7 @@ pub extern "C" fn vmap_select_owner(owner: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn vmap_create() -> *mut c_void {
     forks::arrange();
+    forks::see_to(&WORLD);
     let made = World::write().create(OWNER.get());
     note(&made);
     made.unwrap_or(0) as *mut c_void
