@@ -5,7 +5,7 @@ and with mimalloc; ours with an arena of the fraction of the heap, page cache fr
 the kernel's, where all is counted: arena, tables, page cache, the library itself.
 
 The kernel may kill rather than wait when its limit is tight. A killed run is repeated, up to ATTEMPTS times; then the cgroup gets
-more, in the steps of EXTRAS, until one run survives: kills and what was added are told with the figure, and for ours an addition is a
+more, step by step, until one run survives: kills and what was added are told with the figure, and for ours an addition is a
 miss of the aim. A run beyond `patience` times the native one is ended, counts as that much, and is not tried in later rounds."""
 import contextlib
 import os
@@ -18,7 +18,7 @@ from .memory_group import MemoryGroup, Skip, swap_on
 from .run import Allocator, median
 
 ATTEMPTS = 4
-EXTRAS = [mib << 20 for mib in (0, 1, 2, 4, 8, 16)]
+EXTRAS = [0] * ATTEMPTS + [mib << 20 for mib in (1, 1, 2, 2, 4, 4, 8, 8, 16, 16)]
 KERNEL_SWAP = 512 << 20
 BESIDE, BESIDE_SHARE = 1 << 20, 0.03  # what a container must allow beside the arena, at most: an aim, and so the rule here
 
@@ -91,7 +91,7 @@ def run_once(job, column, foot, fraction, extra, place, limit):
 
 def play(cell, base, job, column, foot, fraction, place, patience):
     """One round of one cell; `base` is the native time of this round."""
-    for extra in [extra for extra in EXTRAS if extra >= cell.extra for _ in range(ATTEMPTS)]:
+    for extra in [extra for extra in EXTRAS if extra >= cell.extra]:
         done = run_once(job, column, foot, fraction, extra, place, patience * (base or foot.seconds))
         cell.runs += 1
         cell.kills += done.killed
