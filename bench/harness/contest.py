@@ -6,7 +6,8 @@ the kernel's, where all is counted: arena, tables, page cache, the library itsel
 
 The kernel may kill rather than wait when its limit is tight. A killed run is repeated, up to ATTEMPTS times; then the cgroup gets
 more, step by step, until one run survives: kills and what was added are told with the figure, and for ours an addition is a
-miss of the aim. A run beyond `patience` times the native one is ended, counts as that much, and is not tried in later rounds."""
+miss of the aim. A run beyond `patience` times the native one is ended, counts as that much, and is not tried in later rounds; a cell
+whose killed runs took as long together is given up."""
 import contextlib
 import os
 import tempfile
@@ -91,13 +92,18 @@ def run_once(job, column, foot, fraction, extra, place, limit):
 
 def play(cell, base, job, column, foot, fraction, place, patience):
     """One round of one cell; `base` is the native time of this round."""
+    limit = patience * (base or foot.seconds)
+    spent = 0.0
     for extra in [extra for extra in EXTRAS if extra >= cell.extra]:
-        done = run_once(job, column, foot, fraction, extra, place, patience * (base or foot.seconds))
+        done = run_once(job, column, foot, fraction, extra, place, limit)
         cell.runs += 1
         cell.kills += done.killed
         cell.last, cell.extra = done, extra
+        spent += done.seconds
         if not done.killed:
             break
+        if spent > limit:
+            return
     else:
         return
     cell.slow |= done.slow
@@ -159,5 +165,7 @@ def compare(allocators, vmalloc, chosen, notes, progress, stack):
             continue
         for fraction in chosen.fractions:
             progress(f"{job.name} at {fraction:g} of {report.mib(foot.heap)}")
-            results.append((job, fraction, foot, rows_of(job, fraction, foot, listed, place, chosen)))
+            cells = rows_of(job, fraction, foot, listed, place, chosen)
+            results.append((job, fraction, foot, cells))
+            progress("    " + "; ".join(f"{name} {contest_report.slow_down(cell)}" for name, cell in cells.items()))
     return contest_report.text(results, listed, chosen)
