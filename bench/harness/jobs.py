@@ -81,7 +81,7 @@ def chosen(names, notes):
             continue
         lacking = job.missing()
         if lacking:
-            notes.append(f"{job.name}: skipped: {lacking} is not installed (scripts/install-deps)")
+            notes.append(f"{job.name}: skipped: {lacking} is not installed (scripts/install-deps bench)")
         else:
             found.append(job)
     return found
