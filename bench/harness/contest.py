@@ -18,6 +18,7 @@ from .job_run import JobRun
 from .memory_group import MemoryGroup, Skip, swap_on
 from .run import Allocator, median
 
+FORMS = ["kernel", "free", "counted"]
 ATTEMPTS = 4
 EXTRAS = [0] * ATTEMPTS + [mib << 20 for mib in (1, 1, 2, 2, 4, 4, 8, 8, 16, 16)]
 KERNEL_SWAP = 512 << 20
@@ -80,8 +81,8 @@ def run_once(job, column, foot, fraction, extra, place, limit):
     """One run of one cell."""
     settings = {}
     if column.ours():
-        settings = {"VMALLOC_ARENA": f"{arena(column, int(foot.heap * fraction)) >> 10}K", "VMALLOC_SWAP": f"{max(foot.heap * 4, 16 << 20) >> 10}K",
-                    "VMALLOC_SWAP_DIR": place.swap_dir, **dict(column.settings)}
+        settings = {"VMALLOC_ARENA": f"{arena(column, int(foot.heap * fraction)) >> 10}K",
+                    "VMALLOC_SWAP": f"{max(foot.heap * 4, 16 << 20) >> 10}K", "VMALLOC_SWAP_DIR": place.swap_dir, **dict(column.settings)}
     with contextlib.ExitStack() as stack:
         group = None
         if column.form in ("kernel", "counted"):

@@ -57,12 +57,13 @@ def beyond_the_aim(results, listed):
         for column in (c for c in listed if c.ours()):
             cell = cells[column.name]
             ratio = against_kernel(cell, cells, listed)
+            where = f"- {job.name} at {fraction:g}, {column.name}:"
             if not usable(cell):
-                lines.append(f"- {job.name} at {fraction:g}, {column.name}: {slow_down(cell)}")
+                lines.append(f"{where} {slow_down(cell)}")
             elif cell.extra:
-                lines.append(f"- {job.name} at {fraction:g}, {column.name}: killed {cell.kills} times, survives with {cell.extra >> 20} MiB more")
+                lines.append(f"{where} killed {cell.kills} times, survives with {cell.extra >> 20} MiB more")
             elif ratio > AIM_OF_A_ROW:
-                lines.append(f"- {job.name} at {fraction:g}, {column.name}: {'>' if cell.slow else ''}{ratio:.2f}x of the better kernel column")
+                lines.append(f"{where} {'>' if cell.slow else ''}{ratio:.2f}x of the better kernel column")
     return lines
 
 
@@ -73,7 +74,8 @@ def details(results, listed):
             cell = cells[column.name]
             rows.append([f"{job.name} at {fraction:g}, {column.name}", *seconds(cell), slow_down(cell), *moved(cell, column),
                          f"{cell.kills}/{cell.runs}", "FAIL" if cell.wrong or cell.failure else "same" if cell.seconds else "-"])
-    return report.table(["run", "least s", "median s", "slow-down", "faults", "pages in", "MiB read", "MiB written", "killed", "output"], rows)
+    heads = ["run", "least s", "median s", "slow-down", "faults", "pages in", "MiB read", "MiB written", "killed", "output"]
+    return report.table(heads, rows)
 
 
 def seconds(cell):
@@ -97,7 +99,8 @@ def megabytes(*sizes):
 
 def footprints(results):
     seen = {job.name: (job, foot) for job, _, foot, _ in results}
-    rows = [[f"{job.name}: {job.what}", f"{foot.seconds:.2f} s", report.mib(foot.heap), report.mib(foot.other)] for job, foot in seen.values()]
+    rows = [[f"{job.name}: {job.what}", f"{foot.seconds:.2f} s", report.mib(foot.heap), report.mib(foot.other)]
+            for job, foot in seen.values()]
     return report.table(["program", "natively", "heap", "other memory"], rows)
 
 
@@ -113,7 +116,8 @@ def text(results, listed, chosen):
     failures, beyond = wrong(results), beyond_the_aim(results, listed)
     parts = ["\n".join(failures)] if failures else []
     parts += [f"Slow-down to the native run of the same round, median of {chosen.reps} (aim: the mean of ours below the better kernel "
-              f"column at every fraction, no row above {AIM_OF_A_ROW:.2f}x of it; a run is ended at {chosen.patience:g}x; +M: what the cgroup got beyond the total, because the kernel killed):",
+              f"column at every fraction, no row above {AIM_OF_A_ROW:.2f}x of it; a run is ended at {chosen.patience:g}x; +M: what the cgroup "
+              "got beyond the total, because the kernel killed):",
               side_by_side(results, listed)]
     if beyond:
         parts += ["Rows of ours beyond the aim:", "\n".join(beyond)]
