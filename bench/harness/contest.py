@@ -4,9 +4,10 @@ Columns alternate in each round: natively; under the kernel's swap in a memory c
 and with mimalloc; ours with an arena of the fraction of the heap, page cache free; ours inside a cgroup of the same total as
 the kernel's, where all is counted: arena, tables, page cache, the library itself.
 
-The kernel may kill rather than wait when its limit is tight. A killed run is repeated, up to ATTEMPTS times; then the cgroup gets
-more, step by step, until one run survives: kills and what was added are told with the figure, and for ours an addition is a
-miss of the aim. A run beyond `patience` times the native one is ended, counts as that much, and is not tried in later rounds; a cell
+The kernel may kill rather than wait when its limit is tight. A killed run is repeated, up to ATTEMPTS times. Then the
+kernel's columns run with killing off, where the kernel has that (cgroup version 1), and wait at the limit. Ours, and the kernel's
+elsewhere, get more, step by step, until one run survives: kills and what was added are told with the figure, and for ours an
+addition is a miss of the aim. A run beyond `patience` times the native one is ended, counts as that much, and is not tried in later rounds; a cell
 whose killed runs took as long together is given up."""
 import contextlib
 import os
@@ -15,12 +16,12 @@ from dataclasses import dataclass, field
 
 from . import contest_report, footprint, inputs, jobs, report
 from .job_run import JobRun
-from .memory_group import MemoryGroup, Skip, swap_on
+from .memory_group import MemoryGroup, Skip, Waiting, swap_on
 from .run import Allocator, median
 
 FORMS = ["kernel", "free", "counted"]
 ATTEMPTS = 4
-EXTRAS = [0] * ATTEMPTS + [mib << 20 for mib in (1, 1, 2, 2, 4, 4, 8, 8, 16, 16)]
+EXTRAS = [mib << 20 for mib in (1, 2, 4, 8, 16)]
 KERNEL_SWAP = 512 << 20
 BESIDE, BESIDE_SHARE = 1 << 20, 0.03  # what a container must allow beside the arena, at most: an aim, and so the rule here
 
@@ -43,6 +44,8 @@ class Cell:
     kills: int = 0
     runs: int = 0
     extra: int = 0  # what its cgroup has beyond the total, so that a run survives
+    waits: bool = False  # with killing off
+    stalls: int = 0  # how often it waited, in the last run
     slow: bool = False
     failure: str = ""
     wrong: bool = False
@@ -77,36 +80,49 @@ def arena(column, heap):
     return int((heap - BESIDE) / (1 + BESIDE_SHARE)) if column.form == "counted" else heap
 
 
-def run_once(job, column, foot, fraction, extra, place, limit):
+def run_once(cell, job, column, foot, fraction, place, limit):
     """One run of one cell."""
     settings = {}
     if column.ours():
         settings = {"VMALLOC_ARENA": f"{arena(column, int(foot.heap * fraction)) >> 10}K",
                     "VMALLOC_SWAP": f"{max(foot.heap * 4, 16 << 20) >> 10}K", "VMALLOC_SWAP_DIR": place.swap_dir, **dict(column.settings)}
     with contextlib.ExitStack() as stack:
-        group = None
+        group = waiting = None
         if column.form in ("kernel", "counted"):
             group = MemoryGroup("contest", stack)
-            group.limit(foot.total(fraction) + extra, swap=column.form == "kernel")
-        return JobRun(job, place.directory, column.allocator, settings, group, limit).wait()
+            size = foot.total(fraction) + cell.extra
+            group.limit(size, swap=column.form == "kernel")
+            waiting = stack.enter_context(Waiting(group, size)) if cell.waits else None
+        done = JobRun(job, place.directory, column.allocator, settings, group, limit).wait()
+        cell.stalls = waiting.stalls if waiting else 0
+        return done
+
+
+def ease(cell, column):
+    """What changes for a cell after a kill; says whether it can be tried again."""
+    if cell.kills < ATTEMPTS:
+        return True
+    if column.form == "kernel" and MemoryGroup.is_v1():
+        cell.waits = True
+        return True
+    larger = [extra for extra in EXTRAS if extra > cell.extra]
+    cell.extra = larger[0] if larger else cell.extra
+    return bool(larger)
 
 
 def play(cell, base, job, column, foot, fraction, place, patience):
     """One round of one cell; `base` is the native time of this round."""
     limit = patience * (base or foot.seconds)
     spent = 0.0
-    for extra in [extra for extra in EXTRAS if extra >= cell.extra]:
-        done = run_once(job, column, foot, fraction, extra, place, limit)
+    while True:
+        done = cell.last = run_once(cell, job, column, foot, fraction, place, limit)
         cell.runs += 1
         cell.kills += done.killed
-        cell.last, cell.extra = done, extra
         spent += done.seconds
         if not done.killed:
             break
-        if spent > limit:
+        if spent > limit or not ease(cell, column):
             return
-    else:
-        return
     cell.slow |= done.slow
     cell.failure = cell.failure or done.failure
     cell.wrong |= done.good() and done.digest != foot.digest

@@ -13,7 +13,7 @@ def slow_down(cell):
     if not usable(cell):
         return f"killed {cell.kills}/{cell.runs}"
     figure = f"> {cell.slow_down():.0f}x" if cell.slow else report.times(cell.slow_down())
-    return figure + (f" (+{cell.extra >> 20}M)" if cell.extra else "")
+    return figure + (f" (+{cell.extra >> 20}M)" if cell.extra else "") + (" (waits)" if cell.waits else "")
 
 
 def usable(cell):
@@ -73,8 +73,8 @@ def details(results, listed):
         for column in listed:
             cell = cells[column.name]
             rows.append([f"{job.name} at {fraction:g}, {column.name}", *seconds(cell), slow_down(cell), *moved(cell, column),
-                         f"{cell.kills}/{cell.runs}", "FAIL" if cell.wrong or cell.failure else "same" if cell.seconds else "-"])
-    heads = ["run", "least s", "median s", "slow-down", "faults", "pages in", "MiB read", "MiB written", "killed", "output"]
+                         f"{cell.kills}/{cell.runs}", f"{cell.stalls:,}", "FAIL" if cell.wrong or cell.failure else "same" if cell.seconds else "-"])
+    heads = ["run", "least s", "median s", "slow-down", "faults", "pages in", "MiB read", "MiB written", "killed", "stalls", "output"]
     return report.table(heads, rows)
 
 
@@ -117,7 +117,7 @@ def text(results, listed, chosen):
     parts = ["\n".join(failures)] if failures else []
     parts += [f"Slow-down to the native run of the same round, median of {chosen.reps} (aim: the mean of ours below the better kernel "
               f"column at every fraction, no row above {AIM_OF_A_ROW:.2f}x of it; a run is ended at {chosen.patience:g}x; +M: what the cgroup "
-              "got beyond the total, because the kernel killed):",
+              "got beyond the total, because the kernel killed; waits: with killing off, for the same reason):",
               side_by_side(results, listed)]
     if beyond:
         parts += ["Rows of ours beyond the aim:", "\n".join(beyond)]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from .run import first_line
@@ -28,7 +29,7 @@ class MemoryGroup:
     """A memory cgroup which the processes that call join() before exec belong to."""
 
     def __init__(self, name, stack):
-        self.v1 = os.path.exists(f"{V1}/memory.limit_in_bytes")
+        self.v1 = self.is_v1()
         if not self.v1:
             self.find_v2()
         self.path = os.path.join(V1 if self.v1 else V2, f"vmalloc-bench-{os.getpid()}-{next(numbers)}-{name}")
@@ -37,6 +38,10 @@ class MemoryGroup:
             os.mkdir(self.path)
         except OSError as error:
             raise Skip(f"cannot make a cgroup: {error}") from error
+
+    @staticmethod
+    def is_v1():
+        return os.path.exists(f"{V1}/memory.limit_in_bytes")
 
     def find_v2(self):
         try:
@@ -89,6 +94,47 @@ class MemoryGroup:
             except OSError:
                 time.sleep(0.1)
         print(f"bench: could not remove {self.path}", file=sys.stderr)
+
+
+class Waiting:
+    """While it is entered, processes of a version-1 cgroup wait at the limit for memory to be written out; they are not killed.
+
+    The kernel lets them sleep if killing is off, and wakes them when the limit grows: so it grows by STEP for a moment, and goes
+    back as soon as the kernel has made room. `stalls` counts how often that was needed."""
+
+    STEP = 128 << 10
+
+    def __init__(self, group, size):
+        self.group, self.size, self.stalls, self.done = group, size, 0, threading.Event()
+        self.thread = threading.Thread(target=self.attend)
+
+    def set_limit(self, size):
+        try:
+            write(f"{self.group.path}/memory.limit_in_bytes", size)
+            return True
+        except OSError:  # EBUSY: no room could be made yet
+            return False
+
+    def attend(self):
+        grown = 0
+        while not self.done.wait(0.001):
+            with open(f"{self.group.path}/memory.oom_control") as file:
+                stalled = dict(line.split() for line in file)["under_oom"] == "1"
+            if stalled:
+                self.stalls += 1
+                grown += self.STEP
+                self.set_limit(self.size + grown)
+            elif grown and self.set_limit(self.size):
+                grown = 0
+
+    def __enter__(self):
+        write(f"{self.group.path}/memory.oom_control", 1)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
 
 
 def tool(*command):
