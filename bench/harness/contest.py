@@ -98,13 +98,15 @@ def run_once(cell, job, column, foot, fraction, place, limit):
         return done
 
 
-def ease(cell, column):
-    """What changes for a cell after a kill; says whether it can be tried again."""
-    if cell.kills < ATTEMPTS:
+def ease(cell, column, hopeless):
+    """What changes for a cell after a kill; says whether it is to be tried again."""
+    if cell.kills < ATTEMPTS and not hopeless:
         return True
     if column.form == "kernel" and MemoryGroup.is_v1():
         cell.waits = True
         return True
+    if hopeless:
+        return False
     larger = [extra for extra in EXTRAS if extra > cell.extra]
     cell.extra = larger[0] if larger else cell.extra
     return bool(larger)
@@ -121,7 +123,7 @@ def play(cell, base, job, column, foot, fraction, place, patience):
         spent += done.seconds
         if not done.killed:
             break
-        if spent > limit or not ease(cell, column):
+        if not ease(cell, column, hopeless=spent > limit):
             return
     cell.slow |= done.slow
     cell.failure = cell.failure or done.failure
