@@ -7,8 +7,8 @@ the kernel's, where all is counted: arena, tables, page cache, the library itsel
 The kernel may kill rather than wait when its limit is tight. A killed run is repeated, up to ATTEMPTS times. Then the
 kernel's columns run with killing off, where the kernel has that (cgroup version 1), and wait at the limit. Ours, and the kernel's
 elsewhere, get more, step by step, until one run survives: kills and what was added are told with the figure, and for ours an
-addition is a miss of the aim. A run beyond `patience` times the native one is ended, counts as that much, and is not tried in later rounds; a cell
-whose killed runs took as long together is given up."""
+addition is a miss of the aim. A run beyond `patience` times the native one is ended, counts as that much, and is not tried in later
+rounds; a cell of ours whose killed runs took as long together is given up."""
 import contextlib
 import os
 import tempfile
