@@ -20,13 +20,16 @@ def usable(cell):
     return bool(cell.ratios) and not (cell.failure or cell.wrong)
 
 
-def better_kernel(cells, listed):
-    """The smaller slow-down of the kernel's columns; NaN if neither has one."""
-    return min((cells[c.name].slow_down() for c in listed if c.form == "kernel" and usable(cells[c.name])), default=float("nan"))
-
-
 def against_kernel(cell, cells, listed):
-    return cell.slow_down() / better_kernel(cells, listed) if usable(cell) else float("nan")
+    """Our slow-down by the better kernel column's, and what it is: "" a figure, ">" or "<" a bound, because one of the two was ended.
+    Of two that were ended nothing is known, and NaN says so."""
+    kernels = [cells[c.name] for c in listed if c.form == "kernel" and usable(cells[c.name])]
+    if not usable(cell) or not kernels:
+        return float("nan"), ""
+    better = min(kernels, key=lambda kernel: kernel.slow_down())
+    if cell.slow and better.slow:
+        return float("nan"), ""
+    return cell.slow_down() / better.slow_down(), ">" if cell.slow else "<" if better.slow else ""
 
 
 def side_by_side(results, listed):
@@ -34,20 +37,27 @@ def side_by_side(results, listed):
     rows = []
     for job, fraction, foot, cells in results:
         rows.append([f"{job.name} at {fraction:g}", f"{median(cells['native'].seconds):.2f} s"] + [slow_down(cells[c.name]) for c in others]
-                    + [report.times(against_kernel(cells[c.name], cells, listed)) for c in ours])
+                    + [bounded(*against_kernel(cells[c.name], cells, listed)) for c in ours])
     for fraction in sorted({fraction for _, fraction, _, _ in results}, reverse=True):
         here = [cells for _, at, _, cells in results if at == fraction]
-        means = [mean([cells[c.name].slow_down() for cells in here if usable(cells[c.name])], len(here)) for c in others]
+        means = [mean([(cells[c.name].slow_down(), ">" if cells[c.name].slow else "") for cells in here if usable(cells[c.name])],
+                      len(here)) for c in others]
         against = [[against_kernel(cells[c.name], cells, listed) for cells in here] for c in ours]
         rows.append([f"geometric mean at {fraction:g}", ""] + means
-                    + [mean([ratio for ratio in ratios if ratio == ratio], len(here)) for ratios in against])
+                    + [mean([pair for pair in pairs if pair[0] == pair[0]], len(here)) for pairs in against])
     heads = ["slow-down", "native"] + [c.name for c in others] + [f"{c.name} / better kernel" for c in ours]
     return report.table(heads, rows)
 
 
-def mean(values, of):
-    """A geometric mean, and of how many rows if not of all."""
-    return report.times(report.geometric_mean(values)) + (f" ({len(values)} of {of})" if len(values) < of else "")
+def bounded(ratio, bound):
+    return f"{bound} {report.times(ratio)}".strip()
+
+
+def mean(pairs, of):
+    """A geometric mean; of how many rows if not of all; a bound if there are bounds in it, and "?" if they go both ways."""
+    bounds = {bound for _, bound in pairs} - {""}
+    bound = bounds.pop() if len(bounds) == 1 else "?" if bounds else ""
+    return bounded(report.geometric_mean([value for value, _ in pairs]), bound) + (f" ({len(pairs)} of {of})" if len(pairs) < of else "")
 
 
 def beyond_the_aim(results, listed):
@@ -56,14 +66,16 @@ def beyond_the_aim(results, listed):
     for job, fraction, _, cells in results:
         for column in (c for c in listed if c.ours()):
             cell = cells[column.name]
-            ratio = against_kernel(cell, cells, listed)
+            ratio, bound = against_kernel(cell, cells, listed)
             where = f"- {job.name} at {fraction:g}, {column.name}:"
             if not usable(cell):
                 lines.append(f"{where} {slow_down(cell)}")
             elif cell.extra:
                 lines.append(f"{where} killed {cell.kills} times, survives with {cell.extra >> 20} MiB more")
+            elif ratio != ratio and cell.slow:
+                lines.append(f"{where} not known: {slow_down(cell)}, and the kernel's columns were ended or killed too")
             elif ratio > AIM_OF_A_ROW:
-                lines.append(f"{where} {'>' if cell.slow else ''}{ratio:.2f}x of the better kernel column")
+                lines.append(f"{where} {bounded(ratio, bound)} of the better kernel column")
     return lines
 
 
