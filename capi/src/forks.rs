@@ -18,7 +18,7 @@ pub struct Guarded<T: 'static> {
     fork: UnsafeCell<Option<Held<'static, T>>>,
 }
 
-// SAFETY: as a mutex; the cell is used by the holder only.
+// SAFETY: the mutex lets one thread at a time have the value, and only that thread uses the cell.
 unsafe impl<T: Send> Sync for Guarded<T> {}
 
 /// The right to use the value. The fields are dropped in this order.
@@ -51,7 +51,8 @@ impl<T> Guarded<T> {
     /// # Safety
     /// The caller is the thread that forked, or its child.
     pub unsafe fn forked(&'static self) -> Option<Held<'static, T>> {
-        // SAFETY: the caller's promise; it holds the value.
+        // SAFETY: the caller is the thread that forked, or its child, and so the one whose `hold_for_fork` holds the value:
+        // nobody else looks at the cell.
         unsafe { (*self.fork.get()).take() }
     }
 }
