@@ -65,7 +65,7 @@ fn status(done: bool) -> c_int {
 pub unsafe extern "C" fn vm_decisions_init(memory_pages: u32, disk_blocks: u32, machine: *const CMachine) -> c_int {
     let mut pager = pager();
     *pager = None;
-    // SAFETY: null, or a machine of the caller's.
+    // SAFETY: `vm_decisions.h` asks for null or a machine, which is copied here.
     if let Some(machine) = unsafe { machine.as_ref() } {
         // Small, and for ever: the engine refers to it.
         let machine: &'static CMachine = Box::leak(Box::new(*machine));

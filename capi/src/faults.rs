@@ -152,7 +152,7 @@ pub fn forget(range: &'static Range) {
 /// # Safety
 /// There is no other thread.
 pub unsafe fn forget_all() {
-    // SAFETY: the caller's promise.
+    // SAFETY: there is no other thread that could look at the list, as the caller promises.
     unsafe { ENTRY.reset() };
     TABLE.iter().for_each(|entry| entry.set(0, 0, null_mut()));
 }
@@ -195,7 +195,7 @@ pub fn install() -> bool {
 pub fn call_out(callback: impl FnOnce()) {
     // SAFETY: the thread's own errno.
     let errno = unsafe { libc::__errno_location() };
-    // SAFETY: as above.
+    // SAFETY: errno of this thread, which no other thread has.
     let kept = unsafe { *errno };
     // By the C library's call, because libvmalloc.so keeps its own account of what the program blocks.
     // SAFETY: sets of signals on our stack, filled by sigemptyset and the call.
@@ -233,7 +233,7 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context
             return;
         }
     }
-    // SAFETY: as this handler was called.
+    // SAFETY: the kernel called this handler with these arguments, and they are handed on as they are.
     unsafe { forward(signal, code, info, context) };
 }
 

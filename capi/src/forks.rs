@@ -55,7 +55,7 @@ pub struct Guarded<T: 'static> {
     fork: UnsafeCell<Option<Held<'static, T>>>,
 }
 
-// SAFETY: as a mutex; the cell is used by the holder only.
+// SAFETY: the mutex lets one thread at a time have the value, and only that thread uses the cell.
 unsafe impl<T: Send> Sync for Guarded<T> {}
 
 /// The right to use the value. The fields are dropped in this order.

@@ -200,10 +200,10 @@ impl Window {
         let pane = Pane { place, start, page, write, execute, faults, futile, registers, standstill };
         let pane = Kept::new(pane).map_err(Problem::Memory)?;
         let end = start + plan.pages as usize * page;
-        // SAFETY: as above.
+        // SAFETY: the pane is kept as long as the engine.
         let range = Range { start, end, door: unsafe { pane.forever() } };
         let range = Kept::new(range).map_err(Problem::Memory)?;
-        // SAFETY: as above.
+        // SAFETY: the range is kept as long as the engine.
         faults::watch(unsafe { range.forever() }).map_err(Problem::Faults)?;
         Ok((range, pane, outlook))
     }

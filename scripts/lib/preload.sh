@@ -5,6 +5,7 @@
 input=/dev/null   # standard input of what is run
 python=$(python3 -c 'import sys; print(sys.executable)')
 programs=$PWD/test-programs/build
+export library programs python   # for checks that are functions
 policies=(fifo clock third-chance random)
 
 # run OUT ERR SECONDS COMMAND…: the exit status of the command, which may die by a signal without

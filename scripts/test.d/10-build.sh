@@ -1,4 +1,4 @@
-# The library and the programs are built; without them nothing can be tested. Then the house rules.
+# The library and the programs are built; without them nothing can be tested.
 
 group build
 must_build() {
@@ -19,11 +19,3 @@ if [ -z "${LIBVMALLOC:-}" ]; then
 fi
 must_build "test programs" make -C test-programs -j2
 [ -e "$library" ] || { not_ok "library" "$library does not exist"; finish; exit 1; }
-
-if [ "$mode" = full ] && [ -z "${LIBVMALLOC:-}" ]; then
-    check "format" cargo fmt --all --check
-    check "clippy" cargo clippy --all-targets -- -D warnings
-    check "clippy without the standard library" cargo clippy -p vmalloc-exports -p proof -- -D warnings
-    check "model and unit tests" cargo test
-    check "modules use only those above them" cargo run --quiet -p checks
-fi

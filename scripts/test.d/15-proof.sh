@@ -24,5 +24,4 @@ bound_early() {
     ! readelf -rW "$library" | grep -E '__tls_get_addr|R_X86_64_(DTP|TLSDESC|IRELATIV)'
 }
 export -f bound_early
-export library
 check "nothing is bound lazily" bash -c bound_early

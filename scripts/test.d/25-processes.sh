@@ -17,7 +17,7 @@ without_barrier() {
     "$programs/deny" membarrier EPERM env LD_PRELOAD="$library" VMALLOC_ARENA=1M VMALLOC_SWAP=8M "$programs/$1" "${@:2}"
 }
 export -f without_barrier
-export programs library work
+export work
 check "without membarrier: producer and consumer" bash -c 'without_barrier producer_consumer 2 2 1500 2M'
 check "without membarrier: everything at once" bash -c 'without_barrier everything 4 2000 3M'
 
@@ -64,7 +64,6 @@ threading.Thread(target=time.sleep, args=(60,), daemon=True).start()' &
     "$python" -m json.tool "$work/whole"
 }
 export -f leaves_whole_statistics
-export python
 check "statistics of a program that is terminated at its end" bash -c leaves_whole_statistics
 
 # However a process ends, nothing of it stays in any directory.

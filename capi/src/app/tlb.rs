@@ -51,7 +51,7 @@ impl Tlb {
         let protection = match (change.entry.read_enable, change.entry.write_enable) {
             (_, true) => Protection::ReadWrite,
             (true, false) => Protection::Read,
-            // SAFETY: as in `flush`.
+            // SAFETY: the page is one of the arena, whose addresses are ours: `Answer::decode` refuses others.
             (false, false) => return unsafe { memory::unback(at, PAGE_SIZE, Protection::None) },
         };
         let offset = u64::from(change.entry.frame) * PAGE_SIZE as u64;

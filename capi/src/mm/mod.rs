@@ -144,7 +144,7 @@ pub unsafe extern "C" fn mm_init(first: usize, second: usize, third: usize, four
     match manage(&request, policy, pages) {
         Ok(new) => managed.push(new),
         Err((why, errno)) => {
-            // SAFETY: as it was before.
+            // SAFETY: `take` closed that memory of the program, and no window came to show anything there: it is open again.
             let _ = unsafe { memory::protect(start, size, Protection::ReadWrite) };
             refuse(format_args!("{why}"), errno);
         }
@@ -197,7 +197,8 @@ unsafe fn end_overlapping(managed: &mut Vec<Managed>, start: usize, end: usize) 
     while let Some(at) = managed.iter().position(overlaps) {
         let Managed { window, memory, log, .. } = managed.remove(at);
         let (start, end) = window.bounds();
-        // SAFETY: the caller's promise; if the program has unmapped some of it, that is as well.
+        // SAFETY: nobody uses that memory meanwhile, as the caller promises. The program may have unmapped some of it: then
+        // there is nothing to protect.
         unsafe {
             window.close();
             let _ = memory::protect(start, end - start, Protection::ReadWrite);
@@ -227,7 +228,7 @@ pub unsafe extern "C" fn mm_end(vm: *mut c_void) -> c_int {
         unsafe { *libc::__errno_location() = libc::EINVAL };
         return -1;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: `mm.h` forbids mm_end for memory that another thread is using.
     unsafe { end_overlapping(&mut managed, start, start + 1) };
     0
 }

@@ -33,7 +33,7 @@ struct Messenger {
 
 // SAFETY: the context is only handed back to the program, whose callback answers for it.
 unsafe impl Sync for Messenger {}
-// SAFETY: as above.
+// SAFETY: the callback may be called in any thread, and answers for what it does with the context there.
 unsafe impl Send for Messenger {}
 
 impl EventSink for Messenger {

@@ -79,7 +79,7 @@ pub fn check(options: &Options) -> core::result::Result<Checked, Refusal> {
         let names: Vec<_> = POLICIES.iter().map(|policy| policy.name()).collect();
         bad(format!("policy {} is none of {}", String::from_utf8_lossy(name), names.join(", ")))
     })?;
-    // SAFETY: as above.
+    // SAFETY: the directory is null or a C string too.
     let directory = unsafe { text(options.directory) }.map(<[u8]>::to_vec);
     let directory =
         directory.or_else(|| std::env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).map(|dir| dir.into_encoded_bytes()));
@@ -89,6 +89,6 @@ pub fn check(options: &Options) -> core::result::Result<Checked, Refusal> {
 /// # Safety
 /// Null, or a C string that lives as long as the answer is used.
 unsafe fn text<'a>(text: *const c_char) -> Option<&'a [u8]> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises null, or a C string that lives as long as the answer is used.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
 }

@@ -38,12 +38,12 @@ impl Site {
     }
 
     fn protect(&self, pages: &Pages, protection: Protection) -> Result<()> {
-        // SAFETY: as in `map`.
+        // SAFETY: these pages are of the region's addresses, which are ours.
         unsafe { memory::protect(self.address(pages.first), pages.n as usize * self.page, self.rights(protection)) }
     }
 
     fn hide(&self, pages: &Pages) -> Result<()> {
-        // SAFETY: as in `map`.
+        // SAFETY: these pages are of the region's addresses, which are ours; their bytes are in a frame or a slot.
         unsafe { memory::unback(self.address(pages.first), pages.n as usize * self.page, Protection::None) }
     }
 }

@@ -156,7 +156,7 @@ impl Map {
         while done < len {
             let at = address + done;
             let piece = (page - at % page).min(len - done);
-            // SAFETY: within the caller's data.
+            // SAFETY: the piece lies within the `len` bytes of `data` that the caller promises.
             unsafe { self.copy_piece(at, data.add(done), piece, access)? };
             done += piece;
         }
@@ -174,7 +174,7 @@ impl Map {
         let page = self.engine.page_size();
         let frame = self.place.entry(self.place.page_of(at)).load().frame();
         let memory = (self.engine.frames().arena().view(frame) + at % page) as *mut u8;
-        // SAFETY: the page is pinned, so the frame is its own; the data is the caller's.
+        // SAFETY: the page is pinned, so the frame stays its own; the caller promises `len` bytes at `data`.
         unsafe {
             match access {
                 Access::Read => core::ptr::copy_nonoverlapping(memory, data, len),

@@ -32,7 +32,7 @@ struct World {
 /// A forked child begins it anew, whoever of its parent held the lock.
 struct Renewable(UnsafeCell<RwLock<World>>);
 
-// SAFETY: as the lock; it is written over only where there is one thread.
+// SAFETY: the lock lets threads share what it guards, and it is written over only in a child, which has one thread.
 unsafe impl Sync for Renewable {}
 
 static WORLD: Renewable = Renewable(UnsafeCell::new(World::begin()));
@@ -79,7 +79,8 @@ impl World {
         };
         // SAFETY: the engine is kept as long as there are maps.
         let map = map::open(unsafe { engine.forever() }, owner).ok_or(Error::NoMemory)?;
-        // No address that can be used, and never the same again, in a child neither.
+        // A handle is no address that the program could use, and no map ever gets one that another had, in a child of this
+        // process neither.
         let handle = 1 << 63 | (CREATED.fetch_add(1, Ordering::Relaxed) + 1) << 4;
         self.maps.get_or_insert_with(HashMap::new).insert(handle, Arc::new(map));
         Ok(handle)
@@ -170,14 +171,14 @@ pub extern "C" fn vmap_free(vmap: *mut c_void, data: *mut c_void) {
 /// See `include/vmap.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vmap_copy_to_memory(vmap: *mut c_void, mem: *mut c_void, data: *mut c_void, size: c_int) -> c_int {
-    // SAFETY: the caller vouches for its data.
+    // SAFETY: `vmap.h` asks the caller for `size` bytes at `data`.
     note(&find(vmap).and_then(|map| unsafe { map.copy(mem as usize, data.cast(), size, Access::Write) }))
 }
 
 /// See `include/vmap.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vmap_copy_from_memory(vmap: *mut c_void, data: *mut c_void, mem: *mut c_void, size: c_int) -> c_int {
-    // SAFETY: the caller vouches for its data.
+    // SAFETY: `vmap.h` asks the caller for `size` bytes at `data`.
     note(&find(vmap).and_then(|map| unsafe { map.copy(mem as usize, data.cast(), size, Access::Read) }))
 }
 
@@ -217,7 +218,7 @@ pub unsafe extern "C" fn vmap_statistics(statistics: *mut Statistics) -> c_int {
         }
     });
     drop(world);
-    // SAFETY: not null, and so the caller's struct.
+    // SAFETY: it is not null, and so the struct that `vmap.h` asks the caller for.
     unsafe { statistics.write(found) };
     note(&Ok(()))
 }

@@ -62,7 +62,7 @@ impl Settings {
         settings.memory = size("memory", options.memory, settings.memory)?;
         settings.swap = size("swap", options.swap, settings.swap)?;
         settings.space = size("space", options.space, (settings.memory + settings.swap).min(MAX_SPACE))?;
-        // SAFETY: the caller's promise.
+        // SAFETY: each text is null or a C string, as the caller of `read` promises.
         let text = |text: *const c_char| (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes());
         if let Some(name) = text(options.policy) {
             settings.policy = by_name(name).ok_or_else(|| {
