@@ -290,10 +290,10 @@ pub fn free(address: usize) -> Result<(), Bad> {
 #[inline(never)]
 fn free_elsewhere(address: usize) -> Result<(), Bad> {
     let Some(engine) = start::engine() else {
-        return if native::free(address) { Ok(()) } else { Err(Bad::Foreign) };
+        return free_foreign(address);
     };
     let Some(place) = engine.find(address) else {
-        return free_shared(engine, address);
+        return if engine.is_shared(address) { Ok(engine.shared_free(address)?) } else { free_foreign(address) };
     };
     if !address.is_multiple_of(GRANULE) {
         return Err(Bad::Middle);
@@ -301,11 +301,13 @@ fn free_elsewhere(address: usize) -> Result<(), Bad> {
     free_from_afar(engine, &place, place.granule(address), thread::current())
 }
 
-fn free_shared(engine: &'static Engine, address: usize) -> Result<(), Bad> {
-    if !engine.is_shared(address) {
-        return Err(Bad::Foreign);
+/// A block of another allocator goes back to it.
+fn free_foreign(address: usize) -> Result<(), Bad> {
+    if native::free(address) {
+        Ok(())
+    } else {
+        Err(Bad::Foreign)
     }
-    Ok(engine.shared_free(address)?)
 }
 
 /// Frees a block of a region that is not the caller's, or not at this moment.
