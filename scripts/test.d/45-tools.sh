@@ -62,6 +62,17 @@ if wanted "AddressSanitizer" && echo 'int main(void) { return 3; }' >"$work/thre
 else
     skip "AddressSanitizer" "the compiler has none"
 fi
+# Sanitizers behind the library in the search order: they are asked for memory before they have begun.
+for sanitizer in address:AddressSanitizer thread:ThreadSanitizer leak:LeakSanitizer; do
+    name="${sanitizer#*:}, begun later"
+    wanted "$name" || continue
+    if echo 'int main(void) { return 3; }' | cc -x c -fsanitize=${sanitizer%:*} -o "$work/three-${sanitizer%:*}" - 2>/dev/null; then
+        says "$name" 3 "${sanitizer#*:} keeps malloc" env ASAN_OPTIONS=verify_asan_link_order=0 \
+            LD_PRELOAD="$library" "$work/three-${sanitizer%:*}"
+    else
+        skip "$name" "the compiler has none"
+    fi
+done
 if have valgrind; then
     says "valgrind" 0 "valgrind keeps malloc" env LD_PRELOAD="$library" valgrind -q --tool=none "$p/owners" 1 64K 1
     says "memcheck" 0 "valgrind keeps malloc" env LD_PRELOAD="$library" valgrind -q "$p/owners" 1 64K 1

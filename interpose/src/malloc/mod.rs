@@ -3,12 +3,14 @@
 //! - `blocks`: how a block is found and freed. `resizing`: how it changes its length.
 //! - `family`: the functions of the C library. `introspection`: what glibc lets programs ask. `assignment`: those of the
 //!   thread-library assignment.
-//! - `misuse`: what becomes of a wrong pointer. `native`: the next malloc, when the library stands aside.
+//! - `misuse`: what becomes of a wrong pointer. `native`: the next malloc, for its own blocks and when the library stands aside.
+//!   `lookup`: how its functions are found by a dlsym that itself allocates.
 
 pub mod assignment;
 pub mod blocks;
 pub mod family;
 pub mod introspection;
+mod lookup;
 mod misuse;
 mod native;
 mod resizing;

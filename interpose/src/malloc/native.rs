@@ -5,8 +5,9 @@
 //! allocator's `operator new` does not ask malloc, but its `operator delete` calls free, which is ours; a library in a
 //! namespace of its own, or a program that asked the C library by its handle, hands on blocks of another heap. They go back to whom they came from.
 
-use crate::next;
+use super::lookup;
 use crate::shared::aside::is_on;
+use crate::shared::next::Next;
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -14,10 +15,22 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use vmcore::sys;
 use vmcore::units::SYSTEM_PAGE;
 
+/// The next allocator's function of this name, if it can be had now.
+macro_rules! next {
+    ($name:literal, $type:ty) => {{
+        static NEXT: Next = Next::new($name);
+        // SAFETY: the function has the type that its manual says; an Option of a function pointer is null for none.
+        unsafe { core::mem::transmute::<*mut c_void, Option<$type>>(lookup::find(&NEXT)) }
+    }};
+}
+
 /// A block of the next malloc; `None` also when the library does not stand aside.
 pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
     if !is_on() {
         return None;
+    }
+    if lookup::is_under_way() {
+        return lookup::allocate(size, align);
     }
     // A sanitizer that is not ready yet has malloc and calloc for who calls it that early, and nothing else.
     let block = if align > 16 {
@@ -52,6 +65,9 @@ pub fn allocate_for(caller: usize, align: usize, size: usize) -> Option<NonNull<
 
 /// Frees a block that is not ours; false if it is not the next malloc's either.
 pub fn free(address: usize) -> bool {
+    if lookup::is_under_way() || lookup::rest(address).is_some() {
+        return true;
+    }
     let Some(free) = next!(c"free", unsafe extern "C" fn(*mut c_void)).filter(|_| owns(address)) else {
         return false;
     };
@@ -62,6 +78,14 @@ pub fn free(address: usize) -> bool {
 
 /// realloc of a block that is not ours; `None` if it is not the next malloc's either.
 pub fn reallocate(address: usize, size: usize) -> Option<Option<NonNull<u8>>> {
+    if let Some(rest) = lookup::rest(address) {
+        let new = allocate(size, 1, false);
+        if let Some(new) = new {
+            // SAFETY: the room's bytes are readable to its end, and the new block is another.
+            unsafe { core::ptr::copy(address as *const u8, new.as_ptr(), rest.min(size)) };
+        }
+        return Some(new);
+    }
     let next = next!(c"realloc", unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void).filter(|_| owns(address))?;
     // SAFETY: the program's own block of that malloc.
     Some(NonNull::new(unsafe { next(address as *mut c_void, size) }.cast()))
@@ -89,9 +113,11 @@ fn next_is_libc() -> bool {
     // Relaxed: every look-up finds the same.
     let mut known = NEXT.load(Ordering::Relaxed);
     if known == UNKNOWN {
-        let free = next!(c"free", unsafe extern "C" fn(*mut c_void)).map_or(0, |free| free as usize);
+        let Some(free) = next!(c"free", unsafe extern "C" fn(*mut c_void)) else {
+            return true;
+        };
         let libc = libc::gnu_get_libc_version as *const () as usize;
-        known = if object_of(free) == object_of(libc) { LIBC } else { ANOTHER };
+        known = if object_of(free as usize) == object_of(libc) { LIBC } else { ANOTHER };
         NEXT.store(known, Ordering::Relaxed);
     }
     known == LIBC
