@@ -19,6 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use vmcore::engine::Engine;
 use vmcore::events::stats::Counter;
 use vmcore::page::Access;
+use vmcore::sync::Closer;
 
 use crate::forks;
 use crate::kept::Kept;
@@ -91,8 +92,11 @@ impl World {
 /// # Safety
 /// There is no other thread.
 pub unsafe fn let_go() {
-    // SAFETY: nobody else has the lock; what it guarded is not dropped.
-    unsafe { WORLD.0.get().write(World::begin()) };
+    // SAFETY: nobody else has the locks; what the first guarded is not dropped.
+    unsafe {
+        WORLD.0.get().write(World::begin());
+        Closer::reset();
+    }
 }
 
 /// The map of that handle, if it is the calling thread's.
