@@ -218,7 +218,7 @@ impl Snapshot {
         for place in engine.places() {
             place.region.gate().reset();
             let owner = place.region.owner();
-            if owner == Owner::Everybody || own.is_some_and(|own| core::ptr::eq(own, place.region)) {
+            if matches!(owner, Owner::Everybody | Owner::Library) || own.is_some_and(|own| core::ptr::eq(own, place.region)) {
                 continue;
             }
             place.region.set_owner(Owner::Nobody);

@@ -33,28 +33,29 @@ impl Engine {
     /// Releases all pages and closes the region, which the caller opened and nobody else uses. Its place,
     /// and its outlook, are then free for another.
     pub fn close_region(&'static self, place: &Place) {
+        // Nobody takes in what was freed there meanwhile.
+        let closer = Closer::hold();
         for page in place.backed_pages() {
             if place.entry(page).load() != Pte::VOID {
                 place.release_pages(page, 1);
             }
         }
-        self.forget(place);
+        self.forget(place, &closer);
         place.region.set_outlook(None);
         place.region.set_owner(Owner::Nobody);
         self.enlist(place);
     }
 
     /// Everything that is known of pages and blocks is as in a new region.
-    fn forget(&self, place: &Place) {
+    fn forget(&self, place: &Place, closer: &Closer) {
         let (span, page) = (self.span(), self.page_size());
         let record = place.base + span.heap;
         place.region.begin_again(page);
-        let closer = Closer::hold();
         // SAFETY: nobody uses the region, so nobody holds its heap, nor looks at the groups behind the
         // record, whose first are in the record's page; what lies behind is bookkeeping beside the arena,
         // and reads as zeros from now on.
         unsafe {
-            *place.region.gate().unowned(&closer) = Heap::EMPTY;
+            *place.region.gate().unowned(closer) = Heap::EMPTY;
             core::ptr::write_bytes((record + RECORD) as *mut u8, 0, page - RECORD);
             let _ = memory::unback(record + page, span.len - span.heap - page, Protection::Read);
         }

@@ -88,7 +88,8 @@ int vmap_destroy(struct VMap *vmap);
  * VMAP_ENOMAP, VMAP_EOWNER, VMAP_ESIZE, VMAP_ENOMEM. */
 void *vmap_malloc(struct VMap *vmap, int size);
 
-/* Frees a block; NULL is no block, and no error. vmap_error() tells: VMAP_ENOMAP, VMAP_EOWNER, VMAP_EPOINTER,
+/* Frees a block; NULL is no block, and no error. Its memory is anybody's then: a block of any map that finds no other
+ * room gets it. vmap_error() tells: VMAP_ENOMAP, VMAP_EOWNER, VMAP_EPOINTER,
  * VMAP_EMIDDLE. */
 void vmap_free(struct VMap *vmap, void *data);
 

@@ -17,7 +17,7 @@ extern "C" {
 #define LIBRARYREQ 1
 
 /* A block of `size` bytes, aligned to 16, for a request from FILE:LINE.
- * THREADREQ: as malloc(size). LIBRARYREQ: whole pages that are never paged out.
+ * THREADREQ: as malloc(size). LIBRARYREQ: memory of the library's, on pages that are no thread's and never paged out.
  * NULL and errno ENOMEM when there is no such memory. */
 void *myallocate(size_t size, const char *file, int line, int req);
 
@@ -33,14 +33,23 @@ void *shalloc(size_t size);
 /* Frees a block of shalloc; free does as well. */
 void shfree(void *block);
 
-/* The assignment's own spelling: VMALLOC_MACROS makes every malloc and free of a file tell where it
- * stands. */
-#ifdef VMALLOC_MACROS
-#define malloc(x) myallocate(x, __FILE__, __LINE__, THREADREQ)
-#define free(x) mydeallocate(x, __FILE__, __LINE__, THREADREQ)
-#endif
-
 #ifdef __cplusplus
 }
 #endif
+#endif
+
+/* The assignment's own spelling: VMALLOC_MACROS makes every malloc and free of a file tell where it stands. What declares
+ * these functions is included before, here or by the file, for a declaration would be taken for a call; and <cstdlib> takes such
+ * macros away. */
+#if defined VMALLOC_MACROS && !defined VMALLOC_MACROS_DEFINED
+#define VMALLOC_MACROS_DEFINED
+#ifdef __cplusplus
+#include <cstdlib>
+#endif
+#include <malloc.h>
+#include <stdlib.h>
+#undef malloc
+#undef free
+#define malloc(x) myallocate(x, __FILE__, __LINE__, THREADREQ)
+#define free(x) mydeallocate(x, __FILE__, __LINE__, THREADREQ)
 #endif

@@ -150,6 +150,10 @@ fi
 if wanted "swap directory"; then
     [ -z "$(ls -A "$work/swap")" ] && ok "swap file has no name" || not_ok "swap file has no name" "$(ls "$work/swap")"
 fi
+for policy in clock fifo; do
+    same "phase A: a page for each thread, $policy" VMALLOC_HEAP=4K VMALLOC_SWAP=0 VMALLOC_POLICY=$policy -- "$p/phase_a" 32
+done
+check "vmalloc.h wherever it is included" scripts/lib/try_header.sh "$work"
 # The table on stderr comes at exit, and leaves standard output alone.
 if wanted "table on stderr"; then
     run "$work/out" "$work/err" 60 env LD_PRELOAD="$library" VMALLOC_STATS=- "$p/vector_multiply" 1000

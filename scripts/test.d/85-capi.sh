@@ -72,6 +72,7 @@ else
     input=/dev/null
     both  "vmap: owners"                      VMALLOC_ARENA=512K -- "$c/vmap_owners" 8 4 1000
     both  "vmap: forks and races"             VMALLOC_ARENA=1M -- "$c/vmap_races" 40 500
+    both  "vmap: freed memory is everybody's" VMALLOC_ARENA=1M -- "$c/vmap_freed"
     if have strace; then
         check "vmap: no owner waits for another's disk" \
             strace -f -qq -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=20000 "$c/vmap_parallel"

@@ -20,6 +20,8 @@ pub enum Owner {
     Thread(u32),
     /// Everybody, with its gate closed or by a door's own rules; nobody takes it over.
     Everybody,
+    /// The door itself, for what is no thread's; used as everybody's.
+    Library,
 }
 
 impl Owner {
@@ -28,13 +30,16 @@ impl Owner {
             Owner::Nobody => 0,
             Owner::Thread(number) => number.wrapping_add(1),
             Owner::Everybody => u32::MAX,
+            Owner::Library => u32::MAX - 1,
         }
     }
 
     const fn unpack(word: u32) -> Owner {
+        const LIBRARY: u32 = u32::MAX - 1;
         match word {
             0 => Owner::Nobody,
             u32::MAX => Owner::Everybody,
+            LIBRARY => Owner::Library,
             word => Owner::Thread(word - 1),
         }
     }
@@ -235,7 +240,7 @@ mod tests {
 
     #[test]
     fn owners_survive_packing() {
-        for owner in [Owner::Nobody, Owner::Thread(0), Owner::Thread(7), Owner::Everybody] {
+        for owner in [Owner::Nobody, Owner::Thread(0), Owner::Thread(7), Owner::Everybody, Owner::Library] {
             assert_eq!(Owner::unpack(owner.pack()), owner);
         }
     }

@@ -1,8 +1,9 @@
-//! The swap file: made at the start and without a name, its space really reserved when slots are promised.
+//! The swap file: made at the start, in its whole length and without a name; its space is really reserved when slots are promised.
 //!
 //! It is made so early because a program may give up its privileges, its root, or the right to open
 //! files, long before it needs memory beyond the arena; for the same reason its directory stays open, and a
-//! forked child gets its file before it runs.
+//! forked child gets its file before it runs. It is as long as it can become because the program may forbid itself larger files
+//! (RLIMIT_FSIZE): then nothing has to grow, and what the kernel does not let us write is stored through a mapping.
 
 use super::device::{Run, SwapDevice};
 use crate::descriptor::Descriptor;
@@ -67,15 +68,15 @@ impl SwapFile {
         file::allocate(fd, 0, bytes).map(|()| fd).inspect_err(|_| file::close(fd))
     }
 
-    /// An empty file without a name in the directory.
+    /// A file without a name in the directory: nothing but a hole.
     pub fn create(&self) -> Result<i32> {
         let flags = libc::O_TMPFILE | libc::O_RDWR | libc::O_EXCL;
-        self.place
-            .lend(|place| match file::open_in(place, c".", flags, 0o600) {
-                Err(Errno(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => create_named(place),
-                other => other,
-            })
-            .map(file::out_of_the_way)
+        let made = self.place.lend(|place| match file::open_in(place, c".", flags, 0o600) {
+            Err(Errno(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => create_named(place),
+            other => other,
+        });
+        let fd = made.map(file::out_of_the_way)?;
+        file::set_len(fd, self.len).map(|()| fd).inspect_err(|_| file::close(fd))
     }
 
     /// Continues on another file, or on none (-1).
@@ -100,8 +101,14 @@ impl SwapDevice for SwapFile {
     }
 
     unsafe fn write(&self, run: Run, pages: &[usize]) -> Result<()> {
-        // SAFETY: the caller's pages are readable, as it promises.
-        self.file.lend(|fd| unsafe { file::write_pages_at(fd, pages, run.page_size(), run.offset()) })
+        self.file.lend(|fd| {
+            // SAFETY: the caller's pages are readable, as it promises.
+            match unsafe { file::write_pages_at(fd, pages, run.page_size(), run.offset()) } {
+                // SAFETY: as in the line before.
+                Err(Errno(libc::EFBIG)) => unsafe { file::write_mapped(fd, pages, run.page_size(), run.offset()) },
+                other => other,
+            }
+        })
     }
 
     unsafe fn read(&self, run: Run, pages: &[usize]) -> Result<()> {

@@ -23,7 +23,7 @@ use crate::descriptor::Descriptor;
 use crate::index::Slot;
 use crate::report::say;
 use crate::sync::{Guard, Lock};
-use crate::sys::medium::{is_forbidden, Medium};
+use crate::sys::medium::{is_beyond_limit, is_forbidden, Medium};
 use crate::sys::thread::Quiet;
 use crate::sys::{Errno, Result};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -270,6 +270,8 @@ impl Swap {
                 ));
                 Medium::nameless(u64::from(self.len) << self.page_shift)
             }
+            // As natively, where all of the child's memory is memory.
+            Err(error) if is_beyond_limit(error) => Medium::nameless(u64::from(self.len) << self.page_shift),
             Err(error) => Err(error),
         }
     }

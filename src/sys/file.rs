@@ -1,6 +1,7 @@
 //! Files and descriptors.
 
-use super::limits::{limit, raised};
+use super::limits::{limit, raised, within_space};
+use super::memory::{self, Protection};
 use super::{syscall, torture, Errno, Result};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +14,7 @@ pub fn memory_file(name: &CStr, len: u64) -> Result<i32> {
     // SAFETY: the name is a C string.
     let fd = with_room(|| unsafe { syscall!(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC) })? as i32;
     let fd = out_of_the_way(fd);
-    // SAFETY: no pointers.
-    match within_size_limit(len, || unsafe { syscall!(libc::SYS_ftruncate, fd, len) }) {
-        Ok(_) => Ok(fd),
-        Err(error) => {
-            close(fd);
-            Err(error)
-        }
-    }
+    set_len(fd, len).map(|()| fd).inspect_err(|_| close(fd))
 }
 
 /// A second descriptor for the same file, beyond the numbers that programs use.
@@ -91,16 +85,25 @@ pub fn unlink_in(place: i32, path: &CStr) -> Result<()> {
     unsafe { syscall!(libc::SYS_unlinkat, place, path.as_ptr(), 0).map(|_| ()) }
 }
 
+/// Makes a file `len` bytes long; what was not written reads as zeros.
+pub fn set_len(fd: i32, len: u64) -> Result<()> {
+    // SAFETY: no pointers.
+    within_size_limit(len, || unsafe { syscall!(libc::SYS_ftruncate, fd, len) }.map(|_| ()))
+}
+
 /// Really reserves the space of a file's bytes `from .. end`, which it did not have before; where that is no call, by writing.
+/// The file is as long already, so no limit of its size stands in the way.
 pub fn allocate(fd: i32, from: u64, end: u64) -> Result<()> {
-    within_size_limit(end, || loop {
+    loop {
         // SAFETY: no pointers.
         match unsafe { syscall!(libc::SYS_fallocate, fd, 0, from, end - from) } {
             Err(Errno(libc::EINTR)) => {}
-            Err(Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM)) => return write_zeros(fd, from, end),
+            Err(Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM)) => {
+                return within_size_limit(end, || write_zeros(fd, from, end));
+            }
             other => return other.map(|_| ()),
         }
-    })
+    }
 }
 
 fn write_zeros(fd: i32, from: u64, end: u64) -> Result<()> {
@@ -214,6 +217,23 @@ unsafe fn transfer_pages((many, one): (i64, i64), fd: i32, pages: &[usize], size
         offset += whole as u64;
     }
     Ok(())
+}
+
+/// Writes as [`write_pages_at`], but through a mapping, which no limit of sizes of files concerns: for a file that is as long
+/// and has the space already. `offset` is a multiple of the system's page.
+///
+/// # Safety
+/// As [`write_pages_at`].
+pub unsafe fn write_mapped(fd: i32, pages: &[usize], size: usize, offset: u64) -> Result<()> {
+    let len = pages.len() * size;
+    // SAFETY: a new mapping harms nobody.
+    let at = within_space(|| unsafe { memory::map(None, len, Protection::ReadWrite, fd, offset) })?;
+    for (page, to) in pages.iter().zip((at..at + len).step_by(size)) {
+        // SAFETY: one of the caller's pages, and its place in a fresh mapping of as many.
+        unsafe { core::ptr::copy_nonoverlapping(*page as *const u8, to as *mut u8, size) };
+    }
+    // SAFETY: the mapping that was just made, known to nobody else.
+    unsafe { memory::unmap(at, len) }
 }
 
 unsafe fn transfer(number: i64, fd: i32, at: usize, len: usize, offset: u64) -> Result<()> {

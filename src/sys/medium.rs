@@ -1,5 +1,5 @@
-//! What a forked child's copy is made on: a file; or, where a sandbox lets nobody make one, memory without
-//! a name that parent and child share.
+//! What a forked child's copy is made on: a file; or, where a sandbox or a limit that the program set lets nobody make one, memory
+//! without a name that parent and child share.
 
 use super::{file, memory, Errno, Result};
 use core::ffi::CStr;
@@ -23,7 +23,7 @@ impl Medium {
     pub fn for_memory(name: &CStr, len: u64) -> Result<Medium> {
         match file::memory_file(name, len) {
             Ok(fd) => Ok(Medium::File(fd)),
-            Err(error) if is_forbidden(error) => Medium::nameless(len),
+            Err(error) if is_forbidden(error) || is_beyond_limit(error) => Medium::nameless(len),
             Err(error) => Err(error),
         }
     }
@@ -66,4 +66,9 @@ impl Medium {
 /// Whether the system lets this process do such things at all.
 pub fn is_forbidden(error: Errno) -> bool {
     matches!(error.0, libc::ENOSYS | libc::EPERM | libc::EACCES)
+}
+
+/// Whether a limit of the process forbids it: of descriptors, or of sizes of files.
+pub fn is_beyond_limit(error: Errno) -> bool {
+    matches!(error.0, libc::EMFILE | libc::ENFILE | libc::EFBIG)
 }

@@ -114,15 +114,28 @@ impl Map {
         let len = usize::try_from(size).ok().filter(|len| *len > 0).ok_or(Error::Size)?;
         let mut blocks = self.change()?;
         let n = (len as u64).div_ceil(GRANULE);
-        let mut heap = self.heap(&blocks).ok_or(Error::NoMemory)?;
+        let start = match self.allocate_in(&blocks, n) {
+            Err(NoRoom::Backing) => {
+                // What was freed in any map waits there for a request of its length. The map is ours meanwhile, but not its gate.
+                self.engine.collect_everywhere(None);
+                self.allocate_in(&blocks, n)
+            }
+            other => other,
+        };
+        let address = self.place.address(start.map_err(|_| Error::NoMemory)?);
+        blocks.lengths.insert(address, len);
+        Ok(address)
+    }
+
+    /// The first granule of a new block of `n`.
+    fn allocate_in(&self, blocks: &RwLockWriteGuard<'_, Blocks>, n: u64) -> Result<u64, NoRoom> {
+        let mut heap = self.heap(blocks).ok_or(NoRoom::Region)?;
         let block = heap.allocate(&self.place, n, 1, false).or_else(|_: NoRoom| {
             // What was freed a moment ago may be what is missing.
             heap.flush(&self.place);
             heap.allocate(&self.place, n, 1, false)
         });
-        let address = self.place.address(block.map_err(|_| Error::NoMemory)?.start);
-        blocks.lengths.insert(address, len);
-        Ok(address)
+        block.map(|block| block.start)
     }
 
     /// Frees the block at `address`.

@@ -19,6 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use vmcore::engine::Engine;
 use vmcore::events::stats::Counter;
 use vmcore::page::Access;
+use vmcore::sync::Closer;
 
 use crate::forks::{self, Inherited};
 use crate::kept::Kept;
@@ -90,8 +91,11 @@ impl World {
 impl Inherited for Renewable {
     /// The maps are the parent's, and so is everything that is known of them.
     unsafe fn let_go(&'static self) {
-        // SAFETY: the child's only thread is here, so nobody else has the lock; what it guarded is not dropped.
-        unsafe { self.0.get().write(World::begin()) };
+        // SAFETY: the child's only thread is here, so nobody else has the locks; what the first guarded is not dropped.
+        unsafe {
+            self.0.get().write(World::begin());
+            Closer::reset();
+        }
     }
 }
 

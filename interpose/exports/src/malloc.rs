@@ -11,7 +11,6 @@ calls! { family:
     fn realloc(block: *mut c_void, size: usize) -> *mut c_void;
     fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void;
     fn memalign(align: usize, size: usize) -> *mut c_void;
-    fn aligned_alloc(align: usize, size: usize) -> *mut c_void;
     fn posix_memalign(place: *mut *mut c_void, align: usize, size: usize) -> c_int;
     fn valloc(size: usize) -> *mut c_void;
     fn pvalloc(size: usize) -> *mut c_void;
@@ -19,6 +18,33 @@ calls! { family:
     fn cfree(block: *mut c_void);
     fn free_sized(block: *mut c_void, size: usize);
     fn free_aligned_sized(block: *mut c_void, align: usize, size: usize);
+}
+
+/// # Safety
+/// As the C library's function of this name asks for.
+#[no_mangle]
+#[unsafe(naked)]
+pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+    core::arch::naked_asm!("mov rdx, [rsp]", "jmp {function}", function = sym family::aligned_alloc)
+}
+
+/// The C library's malloc under its own names for itself, by which programs and libraries ask for it that wrap malloc; a
+/// block of theirs is freed by either name. Identifiers of this form are the C library's, so no program has one of its own.
+mod reserved {
+    pub use interposer::malloc::family::{
+        calloc as __libc_calloc, free as __libc_free, malloc as __libc_malloc, memalign as __libc_memalign,
+        pvalloc as __libc_pvalloc, realloc as __libc_realloc, valloc as __libc_valloc,
+    };
+}
+
+calls! { reserved:
+    fn __libc_malloc(size: usize) -> *mut c_void;
+    fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
+    fn __libc_free(block: *mut c_void);
+    fn __libc_realloc(block: *mut c_void, size: usize) -> *mut c_void;
+    fn __libc_memalign(align: usize, size: usize) -> *mut c_void;
+    fn __libc_valloc(size: usize) -> *mut c_void;
+    fn __libc_pvalloc(size: usize) -> *mut c_void;
 }
 
 calls! { introspection:

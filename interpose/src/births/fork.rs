@@ -19,8 +19,7 @@ use vmcore::sys::thread::{set_signal_mask, Quiet, SignalSet};
 use vmcore::sys::Errno;
 
 fn region_of(own: Option<&'static thread::Thread>) -> Option<&'static Region> {
-    // SAFETY: regions live for ever.
-    unsafe { own?.region.load(Ordering::Relaxed).as_ref() }
+    own?.own_region()
 }
 
 /// Held from before a fork until after it.

@@ -128,8 +128,8 @@ fn account(thread: &'static thread::Thread) -> bool {
     let Some(engine) = engine::get() else {
         return false;
     };
-    // SAFETY: regions live for ever.
-    if let Some(region) = unsafe { thread.region.load(Ordering::Relaxed).as_ref() } {
+    if let Some(region) = thread.own_region() {
+        thread.withhold(thread::Withheld::No);
         thread.region.store(core::ptr::null_mut(), Ordering::Relaxed);
         engine.abandon_region(&engine.place_of(region));
     }

@@ -6,6 +6,7 @@ use crate::shared::errno::set_errno;
 use crate::start;
 use core::ffi::{c_char, c_int, c_void, CStr};
 use core::ptr::null_mut;
+use vmcore::engine::Engine;
 use vmcore::page::Access;
 
 /// A request of the thread library itself: its memory is never paged.
@@ -45,24 +46,31 @@ pub unsafe fn myallocate(size: usize, _file: *const c_char, _line: c_int, reques
     if request != LIBRARYREQ {
         return family::malloc(size);
     }
-    // Its own pages, so that nothing of the program is kept in memory with it.
     let Some(engine) = start::engine() else {
         return null_mut();
     };
-    let Some(block) = blocks::allocate_pages(size.max(1)).map(|block| block.as_ptr()) else {
+    let Some(block) = blocks::allocate_for_library(size).map(|block| block.as_ptr()) else {
         set_errno(libc::ENOMEM);
         return null_mut();
     };
-    let len = size.max(1).next_multiple_of(engine.page_size());
-    let pinned = engine.pin(block as usize, len, Access::Write, false);
-    if pinned < len {
+    if !hold(engine, block as usize, size.max(1)) {
         // So much cannot stay in memory beside the pages of the program.
-        engine.unpin(block as usize, pinned);
         let _ = blocks::free(block as usize);
         set_errno(libc::ENOMEM);
         return null_mut();
     }
     block.cast()
+}
+
+/// Pins those pages of a new block that no block of the library lay in before: until the last block is gone. False if so much
+/// cannot be pinned.
+fn hold(engine: &'static Engine, block: usize, size: usize) -> bool {
+    let page = engine.page_size();
+    (block / page..(block + size).div_ceil(page)).all(|number| {
+        let at = number * page;
+        let is_held = engine.find_page(at).is_some_and(|(place, page)| place.entry(page).load().pins() > 0);
+        is_held || engine.pin(at, page, Access::Write, false) == page
+    })
 }
 
 /// free that reports an invalid pointer with the place of the call.

@@ -5,19 +5,20 @@
 //! once if it is large. Without a region of its own (a thread that has ended, a signal handler that
 //! interrupted malloc) a request is served from the fallback heap, a region that nobody owns.
 
+use super::common::{FALLBACK_HEAP, LIBRARY_HEAP};
 use super::native;
 use crate::births::threads;
 use crate::shared::engine::{self, torment};
-use crate::shared::thread;
+use crate::shared::thread::{self, Withheld};
 use crate::start;
-use core::ptr::{null_mut, NonNull};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
 use vmcore::engine::Engine;
 use vmcore::events::stats::Counter;
 use vmcore::heap::bins::BINNED;
 use vmcore::heap::{Block, Ground, Heap, NoRoom, NotABlock};
 use vmcore::pager::Place;
-use vmcore::region::{Owner, Region};
+use vmcore::region::Owner;
 use vmcore::sync::Inside;
 
 /// Bytes per granule.
@@ -26,9 +27,6 @@ pub(crate) const GRANULE: usize = 16;
 pub(crate) const MOST: usize = isize::MAX as usize;
 /// A region without owner is tidied after so many blocks were freed in it.
 const TIDY: u64 = 256;
-
-/// The region for requests of those who have none.
-static FALLBACK_HEAP: AtomicPtr<Region> = AtomicPtr::new(null_mut());
 
 /// What went wrong with a pointer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,25 +101,13 @@ pub fn allocate(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>> {
     allocate_slowly(size, align, zero)
 }
 
-/// A block of `size` bytes that shares no page with another.
-pub fn allocate_pages(size: usize) -> Option<NonNull<u8>> {
+/// A block of `size` bytes that is the library's, on pages that hold no block of a thread.
+pub fn allocate_for_library(size: usize) -> Option<NonNull<u8>> {
     let engine = start::engine()?;
-    let place = threads::enter().and_then(|thread| own_place(engine, thread))?;
     if size > MOST {
         return failed();
     }
-    let allocate = || enter(&place)?.allocate_pages(&place, granules(size)).ok();
-    let block = allocate().or_else(|| {
-        engine.collect_everywhere(Some(place.region));
-        allocate()
-    });
-    let Some(block) = block else {
-        return failed();
-    };
-    if let Some(thread) = thread::current() {
-        thread.note_allocated(block.len as usize * GRANULE);
-    }
-    Some(finish(&place, block, size, false))
+    LIBRARY_HEAP.allocate(engine, granules(size), 1, false, size)
 }
 
 #[inline(always)]
@@ -130,7 +116,7 @@ fn pointer(place: &Place, block: Block) -> NonNull<u8> {
     unsafe { NonNull::new_unchecked(place.address(block.start) as *mut u8) }
 }
 
-fn finish(place: &Place, block: Block, size: usize, zero: bool) -> NonNull<u8> {
+pub(super) fn finish(place: &Place, block: Block, size: usize, zero: bool) -> NonNull<u8> {
     let pointer = pointer(place, block);
     if zero && !block.zero {
         // SAFETY: a fresh block of at least `size` bytes; its pages may fault, no lock is held.
@@ -149,14 +135,19 @@ fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>>
     }
     let n = granules(size);
     let align = (align / GRANULE).max(1) as u64;
+    match thread::current().map(thread::Thread::withheld) {
+        Some(Withheld::ForLibrary) => return LIBRARY_HEAP.allocate(engine, n, align, zero, size),
+        Some(Withheld::Full) => return failed(),
+        _ => {}
+    }
     let Some(place) = threads::enter().and_then(|thread| own_place(engine, thread)) else {
-        return allocate_in_fallback_heap(engine, n, align, zero, size);
+        return FALLBACK_HEAP.allocate(engine, n, align, zero, size);
     };
     if !reaches(&place, align) {
         return failed();
     }
     let Some(mut heap) = enter(&place) else {
-        return allocate_in_fallback_heap(engine, n, align, zero, size);
+        return FALLBACK_HEAP.allocate(engine, n, align, zero, size);
     };
     if place.region.has_freed() {
         place.collect(&mut heap);
@@ -184,13 +175,19 @@ fn allocate_slowly(size: usize, align: usize, zero: bool) -> Option<NonNull<u8>>
             }
             Some(finish(&place, block, size, zero))
         }
-        Err(_) => failed(),
+        Err(reason) => {
+            if let Some(thread) = thread::current().filter(|_| reason == NoRoom::Region && place.pages() == 1) {
+                // A thread's memory is one page: the assignment wants it full for good then.
+                thread.withhold(Withheld::Full);
+            }
+            failed()
+        }
     }
 }
 
 /// Whether a multiple of `align` granules lies in the region. A heap counts from the region's first address, which is a
 /// multiple of every power of two up to the region's length; of larger ones it must be one itself.
-fn reaches(place: &Place, align: u64) -> bool {
+pub(super) fn reaches(place: &Place, align: u64) -> bool {
     (place.base as u64 / GRANULE as u64).is_multiple_of(align)
 }
 
@@ -214,46 +211,14 @@ pub(crate) fn failed() -> Option<NonNull<u8>> {
 
 /// The region of the running thread, acquired now if it has none.
 fn own_place(engine: &'static Engine, thread: &'static thread::Thread) -> Option<Place> {
-    thread.place(engine).or_else(|| acquire(engine, thread, false))
+    // One page is not shared with the blocks that another thread left there.
+    thread.place(engine).or_else(|| acquire(engine, thread, engine.span().heap == engine.page_size()))
 }
 
 fn acquire(engine: &'static Engine, thread: &'static thread::Thread, whole: bool) -> Option<Place> {
     let place = engine.acquire_region(Owner::Thread(thread.number.load(Ordering::Relaxed)), whole)?;
     thread.region.store(core::ptr::from_ref(place.region).cast_mut(), Ordering::Relaxed);
     Some(place)
-}
-
-/// A region that belongs to nobody; everybody closes its gate to use it.
-fn allocate_in_fallback_heap(engine: &'static Engine, n: u64, align: u64, zero: bool, size: usize) -> Option<NonNull<u8>> {
-    // Acquire: pairs with the release below.
-    let mut fallback = FALLBACK_HEAP.load(Ordering::Acquire);
-    if fallback.is_null() {
-        let place = engine.acquire_region(Owner::Everybody, true)?;
-        let new = core::ptr::from_ref(place.region).cast_mut();
-        fallback = match FALLBACK_HEAP.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => new,
-            Err(other) => {
-                engine.abandon_region(&place);
-                other
-            }
-        };
-    }
-    // SAFETY: regions live for ever.
-    let place = engine.place_of(unsafe { fallback.as_ref()? });
-    if !reaches(&place, align) {
-        return failed();
-    }
-    let block = engine.with_closed(&place, false, |heap| {
-        place.collect(heap);
-        heap.allocate(&place, n, align, zero)
-    });
-    let Ok(block) = block else {
-        return failed();
-    };
-    if let Some(thread) = thread::current() {
-        thread.note_allocated(block.len as usize * GRANULE);
-    }
-    Some(finish(&place, block, size, zero))
 }
 
 /// Frees the block at `address` if its bin has room; false, and nothing has changed, if not.
@@ -290,10 +255,10 @@ pub fn free(address: usize) -> Result<(), Bad> {
 #[inline(never)]
 fn free_elsewhere(address: usize) -> Result<(), Bad> {
     let Some(engine) = start::engine() else {
-        return if native::free(address) { Ok(()) } else { Err(Bad::Foreign) };
+        return free_foreign(address);
     };
     let Some(place) = engine.find(address) else {
-        return free_shared(engine, address);
+        return if engine.is_shared(address) { Ok(engine.shared_free(address)?) } else { free_foreign(address) };
     };
     if !address.is_multiple_of(GRANULE) {
         return Err(Bad::Middle);
@@ -301,11 +266,13 @@ fn free_elsewhere(address: usize) -> Result<(), Bad> {
     free_from_afar(engine, &place, place.granule(address), thread::current())
 }
 
-fn free_shared(engine: &'static Engine, address: usize) -> Result<(), Bad> {
-    if !engine.is_shared(address) {
-        return Err(Bad::Foreign);
+/// A block of another allocator goes back to it.
+fn free_foreign(address: usize) -> Result<(), Bad> {
+    if native::free(address) {
+        Ok(())
+    } else {
+        Err(Bad::Foreign)
     }
-    Ok(engine.shared_free(address)?)
 }
 
 /// Frees a block of a region that is not the caller's, or not at this moment.

@@ -1,7 +1,7 @@
 //! The malloc family as libc's manual asks for it ("Replacing malloc"), with glibc's edges.
 
 use super::blocks::{self, Bad};
-use super::{misuse, resizing};
+use super::{misuse, native, resizing};
 use crate::shared::errno::set_errno;
 use core::ffi::{c_int, c_void};
 use core::ptr::{null_mut, NonNull};
@@ -70,12 +70,23 @@ pub fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     }
 }
 
-/// reallocarray(3).
-pub fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void {
-    match count.checked_mul(size) {
-        Some(bytes) => realloc(block, bytes),
-        None => answer(None),
+/// reallocarray(3). As the C library's it calls the realloc that the program knows, which is another allocator's if one
+/// was preloaded before this library.
+///
+/// # Safety
+/// `block` must be null or a block of that allocator.
+pub unsafe fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    let Some(bytes) = count.checked_mul(size) else {
+        return answer(None);
+    };
+    let realloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
+    // SAFETY: loads the word in which the loader has written the address of the first realloc in the search order. Not as a
+    // call, for that would be bound to the one in this library.
+    unsafe {
+        core::arch::asm!("mov {}, qword ptr [rip + realloc@GOTPCREL]", out(reg) realloc, options(pure, readonly, nostack, preserves_flags));
     }
+    // SAFETY: null or a block of that allocator, as the caller promises.
+    unsafe { realloc(block, bytes) }
 }
 
 /// A block at a multiple of `align`, rounded up to a power of two as glibc does.
@@ -92,9 +103,15 @@ pub fn memalign(align: usize, size: usize) -> *mut c_void {
     answer(aligned(align, size))
 }
 
-/// aligned_alloc(3); glibc 2.36 takes any alignment that memalign takes.
-pub fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
-    memalign(align, size)
+/// aligned_alloc(3), for who returns to `caller`; glibc 2.36 takes any alignment that memalign takes.
+///
+/// # Safety
+/// `caller` is any address: it is looked up, not used.
+pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize, caller: usize) -> *mut c_void {
+    match native::allocate_for(caller, align, size) {
+        Some(own) => own.as_ptr().cast(),
+        None => memalign(align, size),
+    }
 }
 
 /// posix_memalign(3). Where there is no memory errno says so too, as with glibc.

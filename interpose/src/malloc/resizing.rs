@@ -2,7 +2,6 @@
 
 use super::blocks::{allocate, allocate_at_hand, enter, failed, free, free_at_hand, granules, own, Bad, GRANULE, MOST};
 use super::native;
-use crate::shared::aside;
 use crate::start;
 use core::ptr::NonNull;
 use vmcore::heap::{Ground, Heap};
@@ -10,10 +9,11 @@ use vmcore::pager::Place;
 
 /// The bytes that the program may use of the block at `address`.
 pub fn usable_size(address: usize) -> Result<usize, Bad> {
-    if aside::is_on() {
-        return native::usable_size(address).ok_or(Bad::Foreign);
+    match measure(address) {
+        Ok((_, n)) => Ok(n as usize * GRANULE),
+        Err(Bad::Foreign) => native::usable_size(address).ok_or(Bad::Foreign),
+        Err(bad) => Err(bad),
     }
-    Ok(measure(address)?.1 as usize * GRANULE)
 }
 
 /// The region of the block at `address`, unless it is the shared one, and the block's granules.
@@ -32,10 +32,10 @@ fn measure(address: usize) -> Result<(Option<Place>, u64), Bad> {
 /// Makes the block at `address` hold `size` bytes, here or elsewhere; `Ok(None)` if there is no
 /// memory, and then the block is as it was.
 pub fn reallocate(address: usize, size: usize) -> Result<Option<NonNull<u8>>, Bad> {
-    if aside::is_on() {
-        return Ok(native::reallocate(address, size));
-    }
-    let (place, old) = measure(address)?;
+    let (place, old) = match measure(address) {
+        Err(Bad::Foreign) => return native::reallocate(address, size).ok_or(Bad::Foreign),
+        known => known?,
+    };
     if size > MOST {
         return Ok(failed());
     }

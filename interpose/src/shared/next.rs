@@ -15,11 +15,15 @@ impl Next {
         Next { name, address: AtomicPtr::new(core::ptr::null_mut()) }
     }
 
+    /// Its address, if it was looked up and found.
+    pub fn known(&self) -> Option<*mut c_void> {
+        // Relaxed: every look-up finds the same address, which orders nothing.
+        Some(self.address.load(Ordering::Relaxed)).filter(|known| !known.is_null())
+    }
+
     /// Its address; null if there is none.
     pub fn get(&self) -> *mut c_void {
-        // Relaxed: every look-up finds the same address, which orders nothing.
-        let known = self.address.load(Ordering::Relaxed);
-        if !known.is_null() {
+        if let Some(known) = self.known() {
             return known;
         }
         // SAFETY: the name is a C string.

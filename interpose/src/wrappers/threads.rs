@@ -2,6 +2,7 @@
 
 use crate::births::threads;
 use crate::malloc::blocks;
+use crate::malloc::common::ForLibrary;
 use crate::next;
 use crate::shared::{engine, thread};
 use crate::signals::masks;
@@ -54,6 +55,8 @@ pub unsafe fn pthread_create(
     let Some(create) = next!(c"pthread_create", Create) else {
         return libc::ENOSYS;
     };
+    // What it takes to begin a thread, ours and libc's (the table of its thread-local storage), is not the creator's memory.
+    let _library = ForLibrary::begin();
     let errand = blocks::allocate(size_of::<Errand>(), align_of::<Errand>(), false);
     let Some(errand) = errand.map(|block| block.cast::<Errand>()) else {
         return libc::EAGAIN;

@@ -37,6 +37,10 @@ pub struct Thread {
     pub tid: AtomicU32,
     /// The thread's region, or null while it has none.
     pub region: AtomicPtr<Region>,
+    /// The thread's region while `region` is null because nothing is to be taken from it.
+    withheld: AtomicPtr<Region>,
+    /// Why that is so.
+    reason: Cell<Withheld>,
     /// What the thread counted.
     pub counters: Counters,
     /// What the floor `guard` keeps for this thread.
@@ -60,6 +64,19 @@ const _: () = assert!(size_of::<Thread>() <= RECORD);
 
 // SAFETY: only the thread itself uses what is not atomic, and so it is with what lies in the areas.
 unsafe impl Sync for Thread {}
+
+/// Why a thread's requests are not met from its own region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum Withheld {
+    /// They are.
+    #[default]
+    No,
+    /// What is asked for is the library's own, for a moment.
+    ForLibrary,
+    /// The thread's memory was full, and is to stay so.
+    Full,
+}
 
 /// Every record that was ever made, newest first.
 static REGISTRY: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
@@ -165,6 +182,29 @@ impl Thread {
         // SAFETY: the engine never takes a region's record back.
         let region = unsafe { self.region.load(Ordering::Relaxed).as_ref()? };
         Some(engine.place_of(region))
+    }
+
+    /// Whether, and why, the thread is to be without its region from now on, so that all of its requests take the slow way, where
+    /// the reason is looked at; what was so before.
+    pub fn withhold(&self, reason: Withheld) -> Withheld {
+        let before = self.reason.replace(reason);
+        if (before == Withheld::No) != (reason == Withheld::No) {
+            let (from, to) = if reason == Withheld::No { (&self.withheld, &self.region) } else { (&self.region, &self.withheld) };
+            // Relaxed: only the thread itself uses either.
+            to.store(from.swap(core::ptr::null_mut(), Ordering::Relaxed), Ordering::Relaxed);
+        }
+        before
+    }
+
+    /// Why the thread's requests are not met from its region.
+    pub fn withheld(&self) -> Withheld {
+        self.reason.get()
+    }
+
+    /// The region that belongs to the thread, whether it is used or withheld.
+    pub fn own_region(&self) -> Option<&'static Region> {
+        // SAFETY: the engine never takes a region's record back.
+        unsafe { self.region.load(Ordering::Relaxed).as_ref().or(self.withheld.load(Ordering::Relaxed).as_ref()) }
     }
 
     /// The lower end of the alternate stack, whose parts `room.rs` measures.
