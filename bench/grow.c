@@ -3,8 +3,10 @@
  * vectors: LIVE arrays which double when they are full, to 512 KiB, growing in turn (so that none can simply be extended);
  * strings: a text grows by a few bytes at a time to about 200, then is dropped;
  * calloc: zeroed tables of 16 bytes to 16 KiB, LIVE of them; the first and last words are checked to be zero.
+ * chains: one array at a time grows by half to some megabytes, as far as it can where it lies, shrinks to a quarter, grows again,
+ * while small blocks come between.
  *
- * grow vectors|strings|calloc [ROUNDS] */
+ * grow vectors|strings|calloc|chains [ROUNDS] */
 #include "bench.h"
 #include <string.h>
 
@@ -67,12 +69,32 @@ static uint64_t zeroed(size_t rounds) {
     return check;
 }
 
+static uint64_t chains(size_t rounds) {
+    uint64_t rng = 11, check = 0;
+    for (size_t round = 0; round < rounds; round++) {
+        size_t most = (size_t)1 << between(&rng, 8, 19), room = 0; /* items of 8 bytes */
+        uint64_t *items = NULL;
+        unsigned char *between_them[LIVE] = {0};
+        for (size_t link = 0; link < LIVE; link++) {
+            size_t next = room > most ? room / 4 : room + room / 2 + 4;
+            items = must(realloc(items, next * sizeof *items), "realloc");
+            for (size_t i = (room + 7) / 8 * 8; i < next; i += 8) items[i] = i;
+            for (size_t i = 0; i < next && i < room; i += 512) check += items[i];
+            room = next;
+            between_them[link] = stamped(small_size(&rng), (unsigned char)link);
+        }
+        for (size_t link = 0; link < LIVE; link++) check += release(between_them[link]);
+        free(items);
+    }
+    return check;
+}
+
 int main(int argc, char **argv) {
     static const struct {
         const char *name;
         uint64_t (*run)(size_t);
         size_t rounds;
-    } kinds[] = {{"vectors", vectors, 100}, {"strings", strings, 10000000}, {"calloc", zeroed, 1500000}};
+    } kinds[] = {{"vectors", vectors, 100}, {"strings", strings, 10000000}, {"calloc", zeroed, 1500000}, {"chains", chains, 300}};
     for (size_t i = 0; argc > 1 && i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(argv[1], kinds[i].name)) continue;
         size_t rounds = argument(argc, argv, 2, kinds[i].rounds);
@@ -80,5 +102,5 @@ int main(int argc, char **argv) {
         report(now_ns() - start, rounds, check);
         return 0;
     }
-    usage("grow vectors|strings|calloc [ROUNDS]");
+    usage("grow vectors|strings|calloc|chains [ROUNDS]");
 }

@@ -13,6 +13,7 @@ use crate::descriptor::Descriptor;
 use crate::events::{Event, EventSink, Events, Who};
 use crate::frames::{Arena, FramePool, Layout};
 use crate::index::RegionNumber;
+use crate::learning::ReadAhead;
 use crate::mapper::Mapper;
 use crate::region::{Region, Span};
 use crate::swap::{NoSwap, Swap};
@@ -145,6 +146,7 @@ pub struct Engine {
     events: Events,
     span: Span,
     regions: RegionList,
+    read_ahead: ReadAhead,
     armed: AtomicBool,
     arming: Lock<()>,
     shared: Lock<()>,
@@ -216,6 +218,7 @@ impl Engine {
                 free: Lock::new(FreeRegions::default()),
                 threads: AtomicU32::new(0),
             },
+            read_ahead: ReadAhead::new(),
             armed: AtomicBool::new(exact),
             arming: Lock::new(()),
             shared: Lock::new(()),
@@ -381,6 +384,11 @@ impl Engine {
     /// Something happened to the running thread, in a region with an outlook of its own if `sink` is given.
     pub(crate) fn emit(&self, who: &Who, event: &Event, sink: Option<&dyn EventSink>) {
         self.events.emit(who, event, sink);
+    }
+
+    /// What was learned of read-ahead.
+    pub(crate) fn read_ahead(&self) -> &ReadAhead {
+        &self.read_ahead
     }
 
     /// Whether pages may be absent, and so system calls are guarded.

@@ -43,6 +43,8 @@ pub mod swap;
 
 pub mod region;
 
+pub mod learning;
+
 // The parts put together.
 pub mod engine;
 

@@ -1,11 +1,12 @@
 """Tables, as aligned Markdown: the same text on the terminal and in docs/BENCHMARKS.md."""
+import math
 import os
 import platform
 
 from .run import ROOT
 
 DOCS = os.path.join(ROOT, "docs", "BENCHMARKS.md")
-BEGIN, END = "<!-- figures: begin (written by scripts/bench --update-docs) -->", "<!-- figures: end -->"
+BEGIN, END = "<!-- {}: begin (written by scripts/bench{} --update-docs) -->", "<!-- {}: end -->"
 
 
 def table(heads, rows):
@@ -28,6 +29,14 @@ def microseconds(ns):
     return f"{ns / 1000:,.2f} µs" if ns == ns else "-"
 
 
+def mib(size):
+    return f"{size / (1 << 20):,.1f} MiB" if size == size else "-"
+
+
+def geometric_mean(values):
+    return math.exp(sum(map(math.log, values)) / len(values)) if values else float("nan")
+
+
 def machine():
     model = platform.machine()
     try:
@@ -38,12 +47,14 @@ def machine():
     return f"{model}, {os.cpu_count()} CPUs, Linux {platform.release()}, {' '.join(platform.libc_ver())}"
 
 
-def update_docs(text):
+def update_docs(text, block="figures"):
+    """Rewrites one block of the page; those of a single measurement are named after it."""
+    begin, end = BEGIN.format(block, "" if block == "figures" else f" --only {block}"), END.format(block)
     with open(DOCS) as file:
         page = file.read()
-    if page.count(BEGIN) != 1 or page.count(END) != 1:
-        raise SystemExit(f"bench: {DOCS} lacks its markers:\n{BEGIN}\n{END}")
-    head, rest = page.split(BEGIN)
-    tail = rest.split(END)[1]
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise SystemExit(f"bench: {DOCS} lacks its markers:\n{begin}\n{end}")
+    head, rest = page.split(begin)
+    tail = rest.split(end)[1]
     with open(DOCS, "w") as file:
-        file.write(f"{head}{BEGIN}\n\n{text.strip()}\n\n{END}{tail}")
+        file.write(f"{head}{begin}\n\n{text.strip()}\n\n{end}{tail}")

@@ -30,6 +30,10 @@ class Run:
     seconds: float = 0.0  # wall time, start-up and all
     output: str = ""
     stats: dict = field(default_factory=dict)  # empty unless it ran under libvmalloc.so
+    used: dict = field(default_factory=dict)  # what bench/usage.c says, if it was asked
+
+    def processor_seconds(self):
+        return (self.used["user"] + self.used["system"]) / 1e6
 
     def values(self):
         """The key=value pairs that the programs in bench/ print."""
@@ -59,14 +63,20 @@ def environment(allocator, extra):
     return {**clean, **extra}
 
 
-def run(command, allocator=Allocator("glibc"), settings=None, extra=None, stats=False, before_exec=None):
-    """`settings` are VMALLOC_ variables: only libvmalloc.so gets them, and only for it `stats` means anything."""
+def run(command, allocator=Allocator("glibc"), settings=None, extra=None, stats=False, before_exec=None, usage=False):
+    """`settings` are VMALLOC_ variables: only libvmalloc.so gets them, and only for it `stats` means anything.
+    With `usage` the program runs under bench/usage.c, which is not under the allocator itself."""
     ours = allocator.name == "vmalloc"
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         env = environment(allocator, {**(extra or {}), **((settings or {}) if ours else {})})
         report = os.path.join(directory, "stats.json")
         if ours and stats:
             env["VMALLOC_STATS"] = report
+        used = os.path.join(directory, "used")
+        if usage:
+            command = [program("usage"), used, *command]
+            if "LD_PRELOAD" in env:
+                env["USAGE_PRELOAD"] = env.pop("LD_PRELOAD")
         start = time.perf_counter()
         try:
             done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=TIMEOUT,
@@ -76,6 +86,9 @@ def run(command, allocator=Allocator("glibc"), settings=None, extra=None, stats=
         except (OSError, subprocess.SubprocessError) as error:
             return Run(str(error))
         result = Run(seconds=time.perf_counter() - start, output=done.stdout)
+        if usage and os.path.exists(used):
+            with open(used) as file:
+                result.used = {key: int(value) for key, value in (pair.split("=") for pair in file.read().split())}
         if done.returncode:
             lines = done.stderr.strip().splitlines()
             how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"

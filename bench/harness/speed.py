@@ -1,54 +1,15 @@
 """Without pressure: every allocator on the same work, libvmalloc.so with an arena in which nothing is paged out.
 
-Runs alternate (A B C D, A B C D, ...): each round gives one ratio to glibc per allocator, and the figure is the median of
-those, so that a machine which slows down in the middle slows both sides of a ratio. A first round, which is not counted,
-warms the files up and has libvmalloc.so's statistics taken; the counted rounds run without statistics."""
-import math
-import os
-import sys
-from dataclasses import dataclass, field
-
+Processor time is compared, of all threads together, start-up and all, and the most memory that was resident. Runs alternate (A B C D,
+A B C D, ...): each round gives one ratio per allocator, and the figure is the median of those, so that a machine which slows
+down in the middle slows both sides of a ratio. A first round, which is not counted, warms the files up and has libvmalloc.so's
+statistics taken; the counted rounds run without statistics."""
 from . import report
-from .run import BENCH, median, program, run
+from .report import geometric_mean
+from .run import Run, median, run
+from .speed_cases import CASES
 
 SETTINGS = {"VMALLOC_ARENA": "512M"}
-THREADS = str(max(2, min(4, os.cpu_count() or 2)))
-PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    what: str
-    command: list
-    extra: dict = field(default_factory=dict)
-
-
-def case(name, what, binary, *arguments):
-    return Case(name, what, [program(binary), *arguments])
-
-
-def script(name):
-    return os.path.join(BENCH, "programs", name)
-
-
-CASES = [
-    case("larson", f"server, {THREADS} threads that come and go", "larson", THREADS),
-    case("producer", "blocks freed by another thread", "producer_consumer", str(int(THREADS) // 2)),
-    case("lifo", "one thread, newest freed first", "lifetimes", "lifo"),
-    case("fifo", "one thread, oldest freed first", "lifetimes", "fifo"),
-    case("random", "one thread, random lifetimes", "lifetimes", "random"),
-    case("pair", "malloc(64) and free at once", "lifetimes", "pair"),
-    case("medium", "1 KiB to 32 KiB", "sizes", "1024", "32768"),
-    case("large", "128 KiB to 4 MiB", "sizes", "131072", "4194304", "10000", "40"),
-    case("vectors", "realloc, doubling to 512 KiB", "grow", "vectors"),
-    case("strings", "realloc, a few bytes at a time", "grow", "strings"),
-    case("calloc", "zeroed tables, 16 B to 16 KiB", "grow", "calloc"),
-    Case("python", "python3, dicts and strings", [PYTHON, "-S", script("dicts.py")],
-         {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}),
-    Case("perl", "perl, hashes and arrays", ["perl", script("hashes.pl")],
-         {"PERL_HASH_SEED": "0", "PERL_PERTURB_KEYS": "0"}),
-]
 
 
 def same_work(one, other):
@@ -57,63 +18,77 @@ def same_work(one, other):
 
 
 def measure_case(item, allocators, rounds, notes):
-    """For each allocator the times of all rounds; one that fails in any round is left out, with a note."""
-    times = {a.name: [] for a in allocators}
+    """For each allocator the runs of all rounds; one that fails in any round is left out, with a note."""
+    runs = {a.name: [] for a in allocators}
     first, ours = None, None
     for round_number in range(rounds + 1):
         warming = round_number == 0
-        for allocator in [a for a in allocators if a.name in times]:
-            done = run(item.command, allocator, SETTINGS, item.extra, stats=warming)
+        for allocator in [a for a in allocators if a.name in runs]:
+            done = run(item.command, allocator, SETTINGS, item.extra, stats=warming, usage=True)
             first = first or done
             failure = done.failure or ("" if same_work(done, first) else "another result than glibc")
             if failure:
                 notes.append(f"{item.name} under {allocator.name}: {failure}")
-                del times[allocator.name]
+                del runs[allocator.name]
             elif warming:
                 ours = done if allocator.name == "vmalloc" else ours
             else:
-                times[allocator.name].append(done.nanoseconds())
-        if "glibc" not in times:
+                runs[allocator.name].append(done)
+        if "glibc" not in runs:
             return {}, None
-    return times, ours
+    return runs, ours
 
 
-def ratios(times, name):
-    return [x / base for x, base in zip(times.get(name, []), times["glibc"])]
+def ratios(runs, name, base, what):
+    """`what` of each round's runs under one allocator by that under another."""
+    return [what(one) / what(other) for one, other in zip(runs.get(name, []), runs.get(base, []))]
+
+
+def peak(done):
+    return done.used["peak"]
 
 
 def evicted(done):
     return sum(done.stats.get("evictions", {}).values())
 
 
-def geometric_mean(values):
-    return math.exp(sum(map(math.log, values)) / len(values)) if values else float("nan")
+class Column:
+    """One column of ratios: of a case's runs, and of all cases for the mean."""
+
+    def __init__(self, head, name, base, what):
+        self.head, self.name, self.base, self.what, self.medians = head, name, base, what, []
+
+    def cell(self, runs):
+        found = ratios(runs, self.name, self.base, self.what)
+        self.medians += [median(found)] if found else []
+        return report.times(median(found)) if found else "failed"
+
+
+def columns(names):
+    listed = [Column(name, name, "glibc", Run.processor_seconds) for name in names[1:]]
+    if "vmalloc" in names and "mimalloc" in names:
+        listed.append(Column("vmalloc / mimalloc", "vmalloc", "mimalloc", Run.processor_seconds))
+    return listed + [Column(f"memory: {name}", name, "glibc", peak) for name in names[1:]]
 
 
 def measure(allocators, rounds, only, notes, progress):
     names = [a.name for a in allocators]
-    others, medians, rows = names[1:], {name: [] for name in names}, []
+    listed, rows = columns(names), []
     for item in [c for c in CASES if not only or c.name in only or "speed" in only]:
         progress(item.name)
-        times, ours = measure_case(item, allocators, rounds, notes)
-        row = [f"{item.name}: {item.what}", f"{median(times['glibc']) / 1e6:,.0f} ms" if times else "failed"]
-        for name in others:
-            found = ratios(times, name) if times else []
-            medians[name] += [median(found)] if found else []
-            row.append(report.times(median(found)) if found else "failed")
-        if "vmalloc" in names:
-            found = ratios(times, "vmalloc") if times else []
-            row.append(f"{min(found):.2f}-{max(found):.2f}" if found else "-")
-            row.append(f"{ours.faults():,}" if ours else "-")
-            if ours and evicted(ours):
-                notes.append(f"{item.name}: vmalloc evicted {evicted(ours):,} pages: not a run without pressure")
-        rows.append(row)
+        runs, ours = measure_case(item, allocators, rounds, notes)
+        glibc = runs.get("glibc", [])
+        row = [f"{item.name}: {item.what}", f"{median([r.processor_seconds() for r in glibc]) * 1000:,.0f} ms" if glibc else "failed",
+               f"{median([peak(r) for r in glibc]) / 1024:,.1f}" if glibc else "failed"]
+        rows.append(row + [column.cell(runs) for column in listed] + [f"{ours.faults():,}" if ours else "-"])
+        if ours and evicted(ours):
+            notes.append(f"{item.name}: vmalloc evicted {evicted(ours):,} pages: not a run without pressure")
     if not rows:
         return ""
-    blanks = ["", ""] if "vmalloc" in names else []
     if len(rows) > 1:
-        rows.append(["geometric mean", ""] + [report.times(geometric_mean(medians[n])) for n in others] + blanks)
-        rows.append(["slowest case", ""] + [report.times(max(medians[n], default=float("nan"))) for n in others] + blanks)
-    heads = ["without pressure", "glibc"] + others + (["its range", "its faults"] if "vmalloc" in names else [])
-    return (f"Time as a multiple of glibc's, median of {rounds} paired runs, VMALLOC_ARENA={SETTINGS['VMALLOC_ARENA']} "
-            "(aim: geometric mean 1.00x, no case beyond 1.50x):\n\n" + report.table(heads, rows))
+        rows.append(["geometric mean", "", ""] + [report.times(geometric_mean(c.medians)) for c in listed] + [""])
+        rows.append(["largest", "", ""] + [report.times(max(c.medians, default=float("nan"))) for c in listed] + [""])
+    heads = ["without pressure", "glibc", "MiB"] + [column.head for column in listed] + ["its faults"]
+    return (f"Processor time and peak of memory as multiples of glibc's, median of {rounds} paired runs, "
+            f"VMALLOC_ARENA={SETTINGS['VMALLOC_ARENA']} (aims: time to mimalloc's 1.00x in the mean, no case beyond 1.30x; memory to glibc's "
+            "1.05x in the mean):\n\n" + report.table(heads, rows))

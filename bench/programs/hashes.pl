@@ -1,13 +1,14 @@
 # A Perl program that lives in malloc: hashes of strings and arrays, joins, splits and sorts.
-# Prints a checksum of its results, which no allocator may change.
+# hashes.pl [ROUNDS] [WORDS]. Prints a checksum of its results, which no allocator may change.
 use strict;
 use warnings;
 
 my $rounds = shift // 4;
+my $words  = shift // 70_000;
 my $total  = 0;
 for my $round (1 .. $rounds) {
     my ($seed, %count, %places) = ($round);
-    for my $index (0 .. 69_999) {
+    for my $index (1 .. $words) {
         $seed = ($seed * 1_103_515_245 + 12_345) & 0x7fffffff;
         my $word = "word" . ($seed >> 14);
         $count{$word}++;

@@ -5,20 +5,25 @@
 
 use crate::faults::STACK;
 use core::ffi::c_void;
+use core::num::NonZeroUsize;
 use core::ptr::{null, null_mut};
-use std::sync::OnceLock;
+use once_cell::race::OnceNonZeroUsize;
 use vmcore::sys::memory::{self, Protection};
 use vmcore::sys::thread;
 
-/// Its value in a thread is the alternate stack that we gave it.
-static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
-
+/// The key whose value in a thread is the alternate stack that we gave it, made at the first call.
+///
+/// Nobody waits for it: a thread that waited for another to make it would wait for ever in a child of a fork that came in
+/// between. Two threads that come first may make two keys; the second one's is never used.
 fn key() -> Option<libc::pthread_key_t> {
-    *KEY.get_or_init(|| {
+    static KEY_PLUS_ONE: OnceNonZeroUsize = OnceNonZeroUsize::new();
+    let made = KEY_PLUS_ONE.get_or_try_init(|| {
         let mut key = 0;
         // SAFETY: the destructor is a function of ours, for the values that `enter_thread` sets.
-        (unsafe { libc::pthread_key_create(&mut key, Some(leave_thread)) } == 0).then_some(key)
-    })
+        let made = unsafe { libc::pthread_key_create(&mut key, Some(leave_thread)) } == 0;
+        made.then(|| NonZeroUsize::MIN.saturating_add(key as usize)).ok_or(())
+    });
+    made.ok().map(|key| (key.get() - 1) as libc::pthread_key_t)
 }
 
 /// Gives the calling thread an alternate stack, unless it has one. False if there is no memory for it.

@@ -69,6 +69,15 @@ pub enum Event {
     Saved(u64),
     /// A transfer failed.
     TransferFailed,
+    /// So many pages came along with one that was needed.
+    ReadAhead {
+        /// How many.
+        pages: u64,
+        /// Whether their use will be seen.
+        watched: bool,
+    },
+    /// A page of those whose use is seen was used.
+    AheadUsed,
     /// A child got a copy of everything in use.
     Forked {
         /// Frames copied.
@@ -158,6 +167,11 @@ fn count(event: &Event, add: impl Fn(Counter, u64)) {
             add(Counter::SwapBytesWritten, bytes);
         }
         Event::TransferFailed => add(Counter::SwapErrors, 1),
+        Event::ReadAhead { pages, watched } => {
+            add(Counter::AheadPages, pages);
+            add(Counter::AheadWatched, if watched { pages } else { 0 });
+        }
+        Event::AheadUsed => add(Counter::AheadUsed, 1),
         Event::Forked { frames, slots, micros } => {
             add(Counter::Forks, 1);
             add(Counter::ForkFrames, u64::from(frames));

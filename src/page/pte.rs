@@ -81,6 +81,8 @@ impl Pte {
     pub const ZERO: u64 = 1 << 9;
     /// The index is a slot: the page was `Swapped` before it became `Filling`.
     pub const SLOT: u64 = 1 << 10;
+    /// Brought in by read-ahead, closed, and not touched yet.
+    pub const AHEAD: u64 = 1 << 11;
     /// Term: the program allows no access at all.
     pub const NO_LOADS: u64 = 1 << 24;
     /// Term: the program allows no stores.

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::events::{Event, Who};
 use crate::index::{FrameIndex, PageNumber, Slot};
 use crate::region::Store;
-use crate::sys::{Errno, Result};
+use crate::sys::Result;
 
 impl Place {
     /// The region's own store, if it has one.
@@ -24,15 +24,16 @@ impl Place {
         }
     }
 
-    /// Fills the frame with the page as it was saved in `slot`.
-    pub(crate) fn load(&self, page: PageNumber, slot: Slot, frame: FrameIndex, who: &Who) -> Result<()> {
-        let engine = self.engine;
-        let loaded = match self.store() {
-            Some(store) => store.load(page, frame),
-            // SAFETY: a frame of the engine view that is the caller's alone.
-            None => unsafe { engine.swap().read(slot, &[engine.frames().arena().view(frame)]) },
-        };
-        self.tell(loaded, Event::Loaded(engine.page_size() as u64), who)
+    /// Fills the frame with the page as the region's own store keeps it.
+    pub(crate) fn load_from(&self, store: &dyn Store, page: PageNumber, frame: FrameIndex, who: &Who) -> Result<()> {
+        self.tell_loaded(store.load(page, frame), 1, who)
+    }
+
+    /// Fills frames, by their addresses in the engine view, with the pages that were saved in the slots from `first` on.
+    pub(crate) fn load_run(&self, first: Slot, frames: &[usize], who: &Who) -> Result<()> {
+        // SAFETY: frames that are the caller's alone.
+        let loaded = unsafe { self.engine.swap().read(first, frames) };
+        self.tell_loaded(loaded, frames.len(), who)
     }
 
     /// Saves the page where the region's own store keeps it: what that calls it.
@@ -42,9 +43,11 @@ impl Place {
         saved.ok().map(|()| kept_as(page))
     }
 
-    fn tell(&self, result: core::result::Result<(), Errno>, event: Event, who: &Who) -> Result<()> {
-        let event = if result.is_ok() { event } else { Event::TransferFailed };
-        self.engine.emit(who, &event, None);
+    fn tell_loaded(&self, result: Result<()>, pages: usize, who: &Who) -> Result<()> {
+        let bytes = self.engine.page_size() as u64;
+        for _ in 0..if result.is_ok() { pages } else { 1 } {
+            self.engine.emit(who, &if result.is_ok() { Event::Loaded(bytes) } else { Event::TransferFailed }, None);
+        }
         result
     }
 

@@ -121,6 +121,9 @@ impl Victim {
     fn leave(self, left: Left, who: &Who) -> Obtained {
         let Victim { place, page, token, .. } = self;
         let (was, frame) = (token.was(), token.was().frame());
+        if was.has(Pte::AHEAD) {
+            place.engine.read_ahead().judge(false);
+        }
         let name = place.name(page);
         if let Some(kind) = left.kind {
             let slot = (left.pte.state() == State::Swapped).then(|| place.traced(left.pte.slot())).flatten();

@@ -130,19 +130,26 @@ impl Engine {
             return Step::Lost;
         };
         let slot = (was.state() == State::Swapped).then_some(was.slot());
-        match slot {
-            Some(slot) if place.load(page, slot, frame, &touch.who).is_err() => {
-                self.frames().give(frame, 1, quiet);
-                token.give_back();
-                return Step::Lost;
+        let mut cluster = None;
+        let filled = match (slot, place.store()) {
+            (None, _) => {
+                place.clear(page, frame);
+                Ok(())
             }
-            Some(_) => {}
-            None => place.clear(page, frame),
+            (Some(_), Some(store)) => place.load_from(store, page, frame, &touch.who),
+            (Some(slot), None) => cluster.insert(self.gather(place, page, slot, frame, quiet)).read(&touch.who),
+        };
+        if filled.is_err() {
+            cluster.into_iter().for_each(|cluster| cluster.give_back(quiet));
+            self.frames().give(frame, 1, quiet);
+            token.give_back();
+            return Step::Lost;
         }
         torture::pause();
         let flags = granted(Pte::resident(frame, 0).with_terms_of(was), access);
         let now = Pte::resident(frame, flags).with_terms_of(was);
         if place.show(page, frame, protection(now)).is_err() {
+            cluster.into_iter().for_each(|cluster| cluster.give_back(quiet));
             self.frames().give(frame, 1, quiet);
             let room = self.make_room_for_mappings(quiet);
             token.give_back();
@@ -153,6 +160,7 @@ impl Engine {
         self.frames().enter(frame, place.page_address(page), Arrival::Fault, &mut bits, quiet);
         slot.filter(|_| dirty).into_iter().for_each(|slot| place.free_slot(slot));
         token.finish(now);
+        cluster.into_iter().for_each(|cluster| cluster.show(quiet, &touch.who));
         let kind = if slot.is_some() { FaultKind::SwapIn } else { FaultKind::FirstTouch };
         let slot = slot.and_then(|slot| place.traced(slot));
         Step::Served(Fault { slot, dirtied: access == Access::Write, evicted, ..touch.fault(kind, frame) })
@@ -173,6 +181,10 @@ impl Engine {
         }
         if flags & Pte::M != 0 {
             place.drop_copy(frame);
+        }
+        if was.has(Pte::AHEAD) {
+            self.read_ahead().judge(true);
+            self.emit(&touch.who, &Event::AheadUsed, None);
         }
         if !was.has(Pte::READ) {
             self.frames().referenced(frame, &mut LiveBits::new(self, false), quiet);

@@ -16,6 +16,7 @@ mod kept_stack;
 mod evict;
 mod reclaim;
 
+mod ahead;
 mod bookkeeping;
 
 mod promise;

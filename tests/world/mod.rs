@@ -118,7 +118,7 @@ impl World {
 
     /// The counters agree with each other and with the trace, line by line.
     fn check_counters(&self) {
-        assert_eq!(self.count(Counter::SwapReads), self.count(Counter::SwapIn));
+        assert_eq!(self.count(Counter::SwapReads), self.count(Counter::SwapIn) + self.count(Counter::AheadPages));
         assert_eq!(self.count(Counter::SwapWrites), self.count(Counter::EvictedDirty));
         assert_eq!(self.count(Counter::SwapBytesRead), self.count(Counter::SwapReads) * PAGE as u64);
         assert_eq!(self.count(Counter::SwapBytesWritten), self.count(Counter::SwapWrites) * PAGE as u64);

@@ -37,8 +37,9 @@ mod signals;
 
 use vmcore::report::say;
 
-// A hint only: most programs allocate before constructors run.
-#[ctor::ctor]
+// A hint only: most programs allocate before constructors run. It may run before main, as the attribute wants to be told:
+// making the engine needs nothing of Rust's std, and of the C library only what the dynamic loader has made ready.
+#[ctor::ctor(unsafe)]
 fn begin() {
     interposer::start::engine();
 }

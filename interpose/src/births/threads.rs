@@ -3,15 +3,14 @@
 use crate::shared::{aside, engine, gauges, thread};
 use crate::{guard, signals};
 use core::ffi::c_void;
+use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicU32, Ordering};
+use once_cell::race::OnceNonZeroUsize;
 use vmcore::sys::thread as sys;
 
 /// Destructors run in this many rounds (PTHREAD_DESTRUCTOR_ITERATIONS); ours works in the last, when
 /// the program's own have freed what they wanted to free.
 const ROUNDS: u32 = 4;
-
-/// 1 + the key whose destructor is our farewell; 0 before there is one.
-static FAREWELL: AtomicU32 = AtomicU32::new(0);
 
 /// The running thread enters, if it has not yet; its record.
 pub fn enter() -> Option<&'static thread::Thread> {
@@ -79,20 +78,23 @@ pub fn bury_dead() {
 
 /// The thread of `record` will say farewell.
 pub fn arrange_farewell(entered: &'static thread::Thread) {
-    let mut key = FAREWELL.load(Ordering::Acquire);
-    if key == 0 {
-        let mut new = 0;
-        // SAFETY: the key lives through the call; the destructor may run in any thread.
-        if unsafe { libc::pthread_key_create(&raw mut new, Some(farewell)) } != 0 {
-            return;
-        }
-        key = match FAREWELL.compare_exchange(0, new + 1, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => new + 1,
-            Err(other) => other,
-        };
+    if let Some(key) = farewell_key() {
+        // SAFETY: the key exists; the record lives for ever.
+        unsafe { libc::pthread_setspecific(key, core::ptr::from_ref(entered).cast()) };
     }
-    // SAFETY: the key exists; the record lives for ever.
-    unsafe { libc::pthread_setspecific(key - 1, core::ptr::from_ref(entered).cast()) };
+}
+
+/// The key whose destructor is our farewell, made at the first call. Two threads that come first may make two: the
+/// second one's is never used.
+fn farewell_key() -> Option<libc::pthread_key_t> {
+    static KEY_PLUS_ONE: OnceNonZeroUsize = OnceNonZeroUsize::new();
+    let key = KEY_PLUS_ONE.get_or_try_init(|| {
+        let mut key = 0;
+        // SAFETY: the key lives through the call; the destructor may run in any thread.
+        let made = unsafe { libc::pthread_key_create(&raw mut key, Some(farewell)) } == 0;
+        made.then(|| NonZeroUsize::MIN.saturating_add(key as usize)).ok_or(())
+    });
+    key.ok().map(|key| (key.get() - 1) as libc::pthread_key_t)
 }
 
 /// Runs in each round of an ending thread's destructors.
@@ -103,9 +105,10 @@ unsafe extern "C" fn farewell(record: *mut c_void) {
     };
     thread.farewells.set(thread.farewells.get() + 1);
     if thread.farewells.get() < ROUNDS {
-        let key = FAREWELL.load(Ordering::Acquire);
-        // SAFETY: the key exists.
-        unsafe { libc::pthread_setspecific(key.wrapping_sub(1), record) };
+        if let Some(key) = farewell_key() {
+            // SAFETY: the key exists, for its destructor runs.
+            unsafe { libc::pthread_setspecific(key, record) };
+        }
         return;
     }
     leave(thread);

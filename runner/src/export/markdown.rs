@@ -15,7 +15,7 @@ where
     Row: IntoIterator<Item: AsRef<str>>,
 {
     let mut table = Table::new();
-    table.load_preset(presets::ASCII_MARKDOWN).set_header(escaped(header)).add_rows(rows.map(escaped));
+    table.load_style(presets::ASCII_MARKDOWN).set_header(escaped(header)).add_rows(rows.map(escaped));
     for column in table.column_iter_mut() {
         column.set_cell_alignment(CellAlignment::Left);
     }

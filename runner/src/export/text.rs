@@ -1,6 +1,6 @@
 //! A table for the terminal.
 
-use comfy_table::{presets, CellAlignment, ContentArrangement, Table, TableComponent};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use crate::results::Comparison;
 
@@ -29,12 +29,11 @@ fn settings(comparison: &Comparison) -> String {
 
 /// An empty table in the style of all our tables; on a terminal it fits the width.
 pub fn table() -> Table {
+    const RULE: LineStyle = LineStyle::none().fill('─').junction('─');
+    const HEADER_RULE: LineStyle = LineStyle::none().fill('═').junction('═');
+    const STYLE: TableStyle = TableStyle::new().top_border(RULE).header_separator(HEADER_RULE).bottom_border(RULE);
     let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
-        .remove_style(TableComponent::HorizontalLines)
-        .remove_style(TableComponent::MiddleIntersections)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
     table
 }
 

@@ -67,6 +67,11 @@ counters! {
         SwapBytesWritten bytes_written "bytes written to the swap file"
         SwapErrors errors "reads and writes of the swap file that failed"
     }
+    readahead {
+        AheadPages pages "pages that came along with one that was needed"
+        AheadWatched watched "those of them that stayed closed, so that their use was seen"
+        AheadUsed used "watched pages that were used"
+    }
     malloc {
         MallocCalls calls "blocks asked for, by any function of the malloc family"
         MallocFrees frees "blocks freed"

@@ -108,6 +108,7 @@ pub fn write_json(report: &Report<'_>, threads: impl Iterator<Item = ThreadRepor
     json_group("evictions", totals.group("evictions"), out)?;
     let swap = report.swap.entries().chain(totals.group("swap"));
     json_group("swap", swap, out)?;
+    json_group("readahead", totals.group("readahead"), out)?;
     let malloc = totals.group("malloc").chain(report.malloc_bytes());
     json_group("malloc", malloc, out)?;
     json_group("forks", totals.group("forks"), out)?;
@@ -190,6 +191,9 @@ pub fn write_table(report: &Report<'_>, out: &mut dyn Write) -> Result {
     table_group("evictions", totals.group("evictions"), out)?;
     let swap = report.swap.entries().chain(totals.group("swap"));
     table_group("swap", swap, out)?;
+    if totals.group("readahead").any(|(_, count)| count > 0) {
+        table_group("readahead", totals.group("readahead"), out)?;
+    }
     let malloc = totals.group("malloc").chain(report.malloc_bytes());
     table_group("malloc", malloc, out)?;
     if totals.group("forks").any(|(_, count)| count > 0) {
@@ -280,6 +284,7 @@ mod tests {
             .replace("freed\":0", "freed\":1000");
         let totals = counted
             .replace("\"swap\":{", "\"swap\":{\"slots\":4096,\"used\":7,\"used_peak\":8,")
+            .replace("\"malloc\":{", "\"readahead\":{\"pages\":0,\"watched\":0,\"used\":0},\"malloc\":{")
             .replace("freed\":1000}", "freed\":1000,\"bytes\":4000,\"bytes_peak\":4500}");
         let expected = format!(
             "{}{}{totals}{}{counted}{}{zero}{}",
