@@ -179,7 +179,7 @@ impl Engine {
         let base = reserve_room(&span).map_err(StartError::Memory)?;
         let engine = Engine::build(config, hooks, seams, layout, Span { base, ..span }, Regime::Exact);
         if engine.is_err() {
-            // SAFETY: nobody knows the room.
+            // SAFETY: we have just reserved the room, and there is no engine that knows it.
             let _ = unsafe { memory::unmap(base, span.room()) };
         }
         engine

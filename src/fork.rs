@@ -222,7 +222,7 @@ impl Snapshot {
                 continue;
             }
             place.region.set_owner(Owner::Nobody);
-            // SAFETY: nobody else is here.
+            // SAFETY: the child has one thread, this one, which is outside of every gate.
             if unsafe { place.region.gate().unowned(&closer) }.live() == 0 {
                 engine.enlist(&place);
             }

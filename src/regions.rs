@@ -143,7 +143,7 @@ impl Engine {
         let readable = unsafe { memory::protect(table, span.len - span.heap, Protection::Read) };
         if readable.is_err() || !self.map_bookkeeping(table) {
             if !self.is_exact() {
-                // SAFETY: nobody knows the place.
+                // SAFETY: we have just reserved the place, and no region is there yet, so nobody knows it.
                 let _ = unsafe { memory::unmap(slot, span.len) };
             }
             return false;

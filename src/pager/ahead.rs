@@ -6,6 +6,7 @@
 //! How many come is learned. Of every few clusters one is *watched*: its pages stay closed (`AHEAD`), so the first touch of
 //! each is a fault that shows its use, and leaving untouched shows the contrary. The others are open for loads, and cost no
 //! fault. The more of the watched are used, the larger the window; with too few it closes, but for a trial now and then.
+#![forbid(unsafe_code)]
 
 use super::bits::LiveBits;
 use super::place::Place;

@@ -105,7 +105,7 @@ impl Place {
     fn forget_lock(&self, page: PageNumber, pte: Pte) {
         if pte.has(Pte::LOCKED) {
             let (at, len) = (self.page_address(page), self.engine.page_size());
-            // SAFETY: no effect on contents.
+            // SAFETY: munlock changes neither contents nor protections.
             let _ = unsafe { sys::syscall!(libc::SYS_munlock, at, len) };
         }
     }

@@ -111,7 +111,7 @@ fn write_zeros(fd: i32, from: u64, end: u64) -> Result<()> {
     let mut at = from;
     while at < end {
         let n = ZEROS.len().min((end - at) as usize);
-        // SAFETY: the zeros.
+        // SAFETY: `n` bytes of the zeros are readable, and the kernel changes none.
         unsafe { transfer(libc::SYS_pwrite64, fd, ZEROS.as_ptr() as usize, n, at)? };
         at += n as u64;
     }
@@ -268,7 +268,7 @@ fn copy_all(from: i32, to: i32, offset: u64, len: u64) -> Result<()> {
             Err(Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM | libc::EXDEV)) => {
                 let mut buffer = [0u8; 4096];
                 let n = left.min(buffer.len());
-                // SAFETY: the buffer.
+                // SAFETY: `n` bytes of the buffer, which is this function's own.
                 unsafe {
                     read_at(from, buffer.as_mut_ptr() as usize, n, offset + done)?;
                     transfer(libc::SYS_pwrite64, to, buffer.as_ptr() as usize, n, offset + done)?;
