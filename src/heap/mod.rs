@@ -11,10 +11,12 @@
 
 mod afar;
 pub mod bins;
+pub mod classes;
 pub mod granules;
 mod large;
 mod lookup;
 mod refill;
+mod slabs;
 pub mod space;
 mod stretch;
 
@@ -22,10 +24,12 @@ mod stretch;
 mod model;
 
 use crate::page::table::{Group, Usage, GROUP_PAGES};
-use bins::{Bins, Shelves, BINNED};
+use bins::{Bins, Shelves};
+use classes::{class_len, BINNED};
 use core::sync::atomic::AtomicU64;
 use granules::{Granule, Words};
 pub use lookup::NotABlock;
+use slabs::Slabs;
 
 /// What a heap stands on: its page table, its granule words, and the pager's promises.
 pub trait Ground: Words + Shelves {
@@ -73,6 +77,7 @@ pub struct Block {
 #[repr(C)]
 pub struct Heap {
     bins: Bins,
+    slabs: Slabs,
     run: Run,
     /// From this granule on nothing was ever handed out.
     frontier: u64,
@@ -117,6 +122,7 @@ impl Heap {
     /// A heap without blocks; all zero.
     pub const EMPTY: Heap = Heap {
         bins: Bins::EMPTY,
+        slabs: Slabs::EMPTY,
         run: Run { start: 0, len: 0, zero: false },
         frontier: 0,
         hints: [0; CLASSES],
@@ -141,18 +147,27 @@ impl Heap {
     /// Hands out a short block of at least `n` granules if its bin has one: the quick way.
     #[inline(always)]
     pub fn take_binned(&mut self, ground: &impl Ground, n: u64) -> Option<Block> {
-        let start = self.bins.take(n)?;
+        let (start, len) = self.bins.take(n)?;
         granules::unpark(ground, start);
         self.live += 1;
-        Some(Block { start, len: bins::class_len(n), zero: false })
+        Some(Block { start, len, zero: false })
     }
 
     /// Hands out a block of `n` granules if one is at hand: no search, no promise.
     pub fn allocate_at_hand(&mut self, ground: &impl Ground, n: u64) -> Option<Block> {
         if n <= BINNED {
-            return self.take_binned(ground, n).or_else(|| self.carve(ground, bins::class_len(n)));
+            let block = self.take_binned(ground, n);
+            if block.is_some() {
+                return block;
+            }
+            if self.is_frequent(ground, n) {
+                return if self.cut_from_slab(ground, n) { self.take_binned(ground, n) } else { None };
+            }
+            let block = self.carve(ground, class_len(n))?;
+            self.note_carved(block.len);
+            return Some(block);
         }
-        let n = bins::class_len(n);
+        let n = class_len(n);
         let Some(start) = self.bins.take_long(n) else {
             return self.carve(ground, n);
         };
@@ -165,9 +180,18 @@ impl Heap {
     /// of two). With `zero`, large blocks come zeroed.
     #[inline]
     pub fn allocate(&mut self, ground: &impl Ground, n: u64, align: u64, zero: bool) -> Result<Block, NoRoom> {
-        if align <= 1 && self.bins.restock(ground, bins::class_len(n)) {
+        if align <= 1 && self.bins.restock(ground, class_len(n)) {
             return self.allocate_at_hand(ground, n).ok_or(NoRoom::Region);
         }
+        let found = self.allocate_anew(ground, n, align, zero);
+        if found.is_err() && self.dissolve_slabs(ground) {
+            self.allocate_anew(ground, n, align, zero)
+        } else {
+            found
+        }
+    }
+
+    fn allocate_anew(&mut self, ground: &impl Ground, n: u64, align: u64, zero: bool) -> Result<Block, NoRoom> {
         if align > 1 || n > CARVED {
             let block = self.allocate_long(ground, n, align, zero)?;
             self.live += 1;
@@ -176,7 +200,11 @@ impl Heap {
         if let Some(block) = self.allocate_at_hand(ground, n) {
             return Ok(block);
         }
-        self.refill(ground, bins::class_len(n))?;
+        if n <= BINNED && self.is_frequent(ground, n) {
+            self.restock_from_slabs(ground, n)?;
+        } else {
+            self.refill(ground, class_len(n))?;
+        }
         self.allocate_at_hand(ground, n).ok_or(NoRoom::Region)
     }
 
@@ -202,7 +230,7 @@ impl Heap {
             return self.allocate_large(ground, n, align, zero);
         }
         // Rounded to its class, unless that would make it look like a large one.
-        let n = Some(bins::class_len(n)).filter(|rounded| !Heap::is_large(ground, *rounded)).unwrap_or(n);
+        let n = Some(class_len(n)).filter(|rounded| !Heap::is_large(ground, *rounded)).unwrap_or(n);
         let start = self.find(ground, n, align)?;
         let more = if align <= 1 { self.more_of(ground, start, n) } else { 0 };
         let zero = self.occupy(ground, start, n + more * n)?;
@@ -309,8 +337,12 @@ impl Heap {
         if granules::get(ground, start) != Granule::Live {
             return self.resize_large(ground, start, old, new);
         }
-        if new == old || bins::class_len(new) == old {
+        if new == old || class_len(new) == old {
             return true;
+        }
+        if let Usage::Slab { .. } = Heap::usage(ground, start >> ground.page_shift()) {
+            // Neighbours are of one length. A block of which much is not needed any more moves if that costs no fault.
+            return new < old && (new * 2 >= old || !Heap::is_resident(ground, start));
         }
         if new < old {
             granules::fill(ground, start + new, old - new, Granule::Parked);

@@ -4,7 +4,9 @@
 use super::bins::SHELF_ENTRIES;
 use super::granules::{self, Granule, Words};
 use super::*;
+use crate::index::{FrameIndex, Slot};
 use crate::page::table::{Group, GROUP_PAGES};
+use crate::page::Pte;
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -43,6 +45,11 @@ impl Simulated {
     /// The program writes a block.
     fn write(&self, start: u64, len: u64) {
         self.written.borrow_mut()[start as usize..(start + len) as usize].fill(true);
+    }
+
+    fn set_entry(&self, page: u64, pte: Pte) {
+        let entry = &self.groups[(page / GROUP_PAGES) as usize].pages[(page % GROUP_PAGES) as usize].entry;
+        entry.change(entry.load(), pte).expect("nobody else changes it");
     }
 
     fn is_written(&self, start: u64, len: u64) -> bool {
@@ -93,6 +100,9 @@ impl Ground for Simulated {
         for page in page..page + n {
             assert!(!promised[page as usize], "page {page} promised twice");
             promised[page as usize] = true;
+            // Every third page is in swap.
+            let pte = if page % 3 == 0 { Pte::swapped(Slot::new(1)) } else { Pte::resident(FrameIndex::new(1), 0) };
+            self.set_entry(page, pte);
         }
         self.written.borrow_mut()[page as usize * 256..(page + n) as usize * 256].fill(false);
         Some(true)
@@ -101,6 +111,7 @@ impl Ground for Simulated {
         for page in page..page + n {
             assert!(self.promised.borrow()[page as usize], "page {page} was not promised");
             self.promised.borrow_mut()[page as usize] = false;
+            self.set_entry(page, Pte::VOID);
         }
     }
 }
@@ -115,8 +126,17 @@ enum Step {
     Flush,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let size = prop_oneof![12 => 1u64..40, 6 => 30u64..600, 2 => 600u64..9000, 1 => 8000u64..30000];
+/// Sizes of all kinds; or a few that come again and again, so that they get slabs.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let any = prop_oneof![12 => 1u64..40, 6 => 30u64..600, 2 => 600u64..9000, 1 => 8000u64..30000].boxed();
+    let few = (1u64..65, 1u64..20, 40u64..65).prop_flat_map(|(a, b, c)| {
+        let size = prop_oneof![20 => Just(a), 10 => Just(b), 10 => Just(c), 1 => 1u64..1000].boxed();
+        proptest::collection::vec(step(size), 1..1500)
+    });
+    prop_oneof![proptest::collection::vec(step(any), 1..400), few]
+}
+
+fn step(size: BoxedStrategy<u64>) -> impl Strategy<Value = Step> {
     prop_oneof![
         10 => (size.clone(), prop_oneof![8 => Just(0u32), 1 => 0u32..11]).prop_map(|(n, a)| Step::Allocate(n, a)),
         8 => any::<usize>().prop_map(Step::Free),
@@ -127,6 +147,34 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What the page table says of slabs is what the granules say, and what the heap counts.
+fn check_slabs(ground: &Simulated, heap: &Heap) {
+    let (mut slabs, mut pages, mut held) = (0, 0, 0);
+    for page in 0..ground.pages {
+        let heads =
+            (page * 256..(page + 1) * 256).filter(|at| matches!(granules::get(ground, *at), Granule::Live | Granule::Parked));
+        let blocks: Vec<(u64, u64)> = heads.map(|at| (at, granules::inner_after(ground, at) + 1)).collect();
+        match Heap::usage(ground, page) {
+            Usage::Slab { class, used } => {
+                let len = classes::short_len(usize::from(class));
+                assert!(
+                    blocks.iter().all(|(at, n)| *n == len && (at % 256).is_multiple_of(len)),
+                    "{blocks:?} in a slab of {len}"
+                );
+                assert_eq!(used, blocks.len() as u64);
+                assert!(used > 0, "an empty slab");
+                slabs += 1;
+            }
+            Usage::Blocks(_) => {
+                pages += 1;
+                held += blocks.iter().map(|(_, n)| n).sum::<u64>();
+            }
+            _ => assert!(blocks.is_empty()),
+        }
+    }
+    assert_eq!((heap.slabs.pages, heap.pages, heap.held), (slabs, pages, held));
+}
+
 fn empty_heap() -> Box<Heap> {
     // SAFETY-free: every field of a heap is a plain number, and the type says that zeros are valid.
     Box::new(Heap::EMPTY)
@@ -135,7 +183,7 @@ fn empty_heap() -> Box<Heap> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
     #[test]
-    fn blocks_never_overlap_and_nothing_is_lost(steps in proptest::collection::vec(step(), 1..400), budget in 40u64..PAGES) {
+    fn blocks_never_overlap_and_nothing_is_lost(steps in steps(), budget in 40u64..PAGES) {
         let ground = Simulated::new(PAGES, budget);
         let mut heap = empty_heap();
         let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
@@ -187,6 +235,7 @@ proptest! {
                 Step::Flush => heap.flush(&ground),
             }
             prop_assert_eq!(heap.live(), blocks.len() as u64 + noted);
+            check_slabs(&ground, &heap);
             for (start, len) in &blocks {
                 prop_assert_eq!(Heap::measure(&ground, *start), Ok(*len));
                 prop_assert_eq!(Heap::block_around(&ground, start + len / 2), Some((*start, *len)));

@@ -57,7 +57,7 @@ pub fn page_runs(ground: &impl Ground, number: u64, page: &Page) -> FreeRuns {
     }
     match page.usage() {
         Usage::Free => FreeRuns::all(1 << ground.page_shift()),
-        Usage::Large { .. } | Usage::Tail { .. } => FreeRuns::default(),
+        Usage::Large { .. } | Usage::Tail { .. } | Usage::Slab { .. } => FreeRuns::default(),
         Usage::Blocks(Some(runs)) => runs,
         Usage::Blocks(None) => {
             let words = words_of_page(ground);
@@ -181,6 +181,18 @@ pub fn next_run(ground: &impl Ground, at: u64, end: u64, wanted: u64) -> Option<
         if at < end {
             at += granules::taken_from(ground, at, end);
         }
+    }
+    None
+}
+
+/// The first page from `from` on that is a slab which may have room.
+pub fn next_roomy(ground: &impl Ground, from: u64) -> Option<u64> {
+    let mut first = from % GROUP_PAGES;
+    for number in from / GROUP_PAGES..ground.backed_groups() {
+        if let Some(page) = ground.group(number).roomy_from(first) {
+            return Some(number * GROUP_PAGES + page);
+        }
+        first = 0;
     }
     None
 }

@@ -59,6 +59,13 @@ pub enum Usage {
     /// Blocks that the granules describe. The free runs are `None` when they changed since they were
     /// last measured.
     Blocks(Option<FreeRuns>),
+    /// A slab: blocks of one class of lengths, from the page's begin on, that the granules describe.
+    Slab {
+        /// The class.
+        class: u8,
+        /// How many blocks are live or parked.
+        used: u64,
+    },
     /// A block of `pages` whole pages begins here.
     Large {
         /// Its length in pages.
@@ -82,6 +89,7 @@ impl Usage {
             Usage::Blocks(Some(runs)) => 2 | runs.prefix << 3 | runs.max << (3 + FIELD) | runs.suffix << (3 + 2 * FIELD),
             Usage::Large { pages } => 3 | pages << 3,
             Usage::Tail { back } => 4 | back << 3,
+            Usage::Slab { class, used } => 5 | (class as u64) << 3 | used << 11,
         }
     }
 
@@ -96,7 +104,8 @@ impl Usage {
                 suffix: rest >> (2 * FIELD) & FIELD_MASK,
             })),
             3 => Usage::Large { pages: rest },
-            _ => Usage::Tail { back: rest },
+            4 => Usage::Tail { back: rest },
+            _ => Usage::Slab { class: rest as u8, used: rest >> 8 },
         }
     }
 }
@@ -124,7 +133,8 @@ pub struct Group {
     flags: AtomicU32,
     /// Which pages hold blocks that other threads freed: one bit a page.
     pub freed: AtomicU64,
-    _spare: u64,
+    /// Which pages are slabs that have room for more blocks, as far as is known: one bit a page.
+    roomy: AtomicU64,
     /// The pages.
     pub pages: [Page; GROUP_PAGES as usize],
 }
@@ -137,7 +147,7 @@ impl Default for Group {
             suffix: AtomicU32::new(0),
             flags: AtomicU32::new(0),
             freed: AtomicU64::new(0),
-            _spare: 0,
+            roomy: AtomicU64::new(0),
             pages: core::array::from_fn(|_| Page::default()),
         }
     }
@@ -180,6 +190,25 @@ impl Group {
         self.mark(Group::MEASURED);
     }
 
+    /// From which page of the group on there is a slab that may have room, at `from` or behind.
+    #[inline]
+    pub fn roomy_from(&self, from: u64) -> Option<u64> {
+        let roomy = self.roomy.load(Ordering::Relaxed) >> from;
+        (roomy != 0).then(|| from + u64::from(roomy.trailing_zeros()))
+    }
+
+    /// Says whether page `page` of the group is a slab that has room.
+    #[inline]
+    pub fn set_roomy(&self, page: u64, roomy: bool) {
+        let others = self.roomy.load(Ordering::Relaxed) & !(1 << page);
+        self.roomy.store(others | u64::from(roomy) << page, Ordering::Relaxed);
+    }
+
+    /// No page of the group is one.
+    pub fn forget_roomy(&self) {
+        self.roomy.store(0, Ordering::Relaxed);
+    }
+
     /// Forgets the free runs: something changed.
     #[inline]
     pub fn forget_free_runs(&self) {
@@ -202,6 +231,7 @@ mod tests {
             Usage::Blocks(Some(runs)),
             Usage::Large { pages: 1 << 40 },
             Usage::Tail { back: 12345 },
+            Usage::Slab { class: 200, used: 65536 },
         ] {
             assert_eq!(Usage::unpack(usage.pack()), usage);
         }
