@@ -132,6 +132,18 @@ impl Bins {
         true
     }
 
+    /// Puts blocks of a class of short ones into its empty bin; the first is taken first.
+    pub fn stock(&mut self, class: usize, starts: &[u32]) {
+        let slots = self.slots.get_mut(class * SLOTS..class * SLOTS + starts.len());
+        let (Some(slots), Some(filled)) = (slots, self.filled.get_mut(class)) else {
+            return;
+        };
+        for (slot, start) in slots.iter_mut().zip(starts.iter().rev()) {
+            *slot = *start;
+        }
+        *filled = starts.len() as u8;
+    }
+
     /// Takes a longer block of exactly `len` granules.
     #[inline]
     pub fn take_long(&mut self, len: u64) -> Option<u64> {

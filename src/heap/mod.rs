@@ -256,10 +256,14 @@ impl Heap {
 
     fn set_usage(&mut self, ground: &impl Ground, page: u64, usage: Usage) {
         let group = ground.group(page / GROUP_PAGES);
-        if let Some(page) = group.pages.get((page % GROUP_PAGES) as usize) {
-            page.set_usage(usage);
+        if let Some(entry) = group.pages.get((page % GROUP_PAGES) as usize) {
+            entry.set_usage(usage);
         }
         group.forget_free_runs();
+        if usage == Usage::Free {
+            group.note_free();
+            self.slabs.lowest_free = self.slabs.lowest_free.min(page);
+        }
     }
 
     fn usage(ground: &impl Ground, page: u64) -> Usage {
@@ -274,7 +278,7 @@ impl Heap {
     /// has changed, if it has not, or there is no live block of granules.
     #[inline(always)]
     pub fn free_binned(&mut self, ground: &impl Ground, start: u64) -> Option<u64> {
-        let (n, parked) = granules::live_at(ground, start)?;
+        let (n, parked) = granules::live_at(ground, start, BINNED)?;
         if !self.bins.keep(start, n) {
             return None;
         }

@@ -10,7 +10,7 @@
 //! slabs are dissolved: they become pages like others, and what is free in them serves every length.
 
 use super::classes::{short_class, short_len, SHORT};
-use super::granules::{self, Granule};
+use super::granules;
 use super::{bins, space, Ground, Heap, NoRoom};
 use crate::page::table::{Usage, GROUP_PAGES};
 use crate::page::State;
@@ -28,10 +28,13 @@ pub(super) struct Slabs {
     dissolved: u32,
     /// Pages that are slabs.
     pub pages: u64,
+    /// No page below the frontier and before this one is free.
+    pub lowest_free: u64,
 }
 
 impl Slabs {
-    pub const EMPTY: Slabs = Slabs { at: [0; SHORT], lowest: [0; SHORT], carved: [0; SHORT], dissolved: 0, pages: 0 };
+    pub const EMPTY: Slabs =
+        Slabs { at: [0; SHORT], lowest: [0; SHORT], carved: [0; SHORT], dissolved: 0, pages: 0, lowest_free: 0 };
 }
 
 /// Classes whose slabs would be dissolved again and again need more requests for one, up to so many times (log2).
@@ -60,23 +63,27 @@ impl Heap {
             return false;
         };
         let (page, end) = (first >> shift, ((first >> shift) + 1) << shift);
-        let (mut starts, mut cut, mut at) = ([0u64; bins::SLOTS], 0, first);
-        for start in &mut starts {
+        let (mut starts, mut cut, mut at) = ([0u32; bins::SLOTS], 0, first);
+        while cut < starts.len() {
             let Some(room) = space::next_run(ground, at, end, n) else {
                 at = end;
                 break;
             };
-            granules::fill(ground, room.start, n, Granule::Parked);
-            *start = room.start;
-            at = room.start + n;
-            cut += 1;
+            let count = (room.len / n).min((starts.len() - cut) as u64);
+            granules::lay(ground, room.start, n, count);
+            at = room.start + count * n;
+            for (slot, start) in starts.iter_mut().skip(cut).zip((room.start..at).step_by(n as usize)) {
+                *slot = start as u32;
+            }
+            cut += count as usize;
         }
-        // The last in is the first out: the lowest.
-        for start in starts.iter().take(cut).rev() {
-            self.bins.keep(*start, n);
-        }
+        self.bins.stock(class, starts.get(..cut).unwrap_or_default());
         self.set_slab_at(class, if at < end { at + 1 } else { 0 });
-        self.change_used(ground, page, cut as i64);
+        if let Some(entry) = ground.group(page / GROUP_PAGES).pages.get((page % GROUP_PAGES) as usize) {
+            if let Usage::Slab { class, used } = entry.usage() {
+                entry.set_usage(Usage::Slab { class, used: used + cut as u64 });
+            }
+        }
         cut > 0
     }
 
@@ -121,8 +128,8 @@ impl Heap {
                 continue;
             };
             let in_swap = matches!(entry.entry.load().state(), State::Swapped | State::Leaving);
-            let slots = (1u64 << ground.page_shift()) / short_len(class);
-            if usize::from(other) == class && (!in_swap || (slots - used) * 4 >= slots) {
+            let worth_it = !in_swap || used * short_len(class) * 4 <= 3 << ground.page_shift();
+            if usize::from(other) == class && worth_it {
                 group.set_roomy(page % GROUP_PAGES, false);
                 break Some(page);
             }
@@ -137,7 +144,7 @@ impl Heap {
     /// Makes a fresh page the slab at hand of `class`.
     fn begin_slab(&mut self, ground: &impl Ground, class: usize) -> Result<(), NoRoom> {
         let shift = ground.page_shift();
-        let page = self.fresh_page(ground)?;
+        let page = self.fresh_page(ground).ok_or(NoRoom::Region)?;
         let end = (page + 1) << shift;
         if end >= u64::from(u32::MAX) {
             return Err(NoRoom::Region);
@@ -152,29 +159,13 @@ impl Heap {
         Ok(())
     }
 
-    /// So many blocks more, or less, are live or parked in the slab `page`; without any it is given back.
-    fn change_used(&mut self, ground: &impl Ground, page: u64, change: i64) {
-        let group = ground.group(page / GROUP_PAGES);
-        let Some(entry) = group.pages.get((page % GROUP_PAGES) as usize) else {
-            return;
-        };
-        let Usage::Slab { class, used } = entry.usage() else {
-            return;
-        };
-        let used = used.saturating_add_signed(change);
-        entry.set_usage(Usage::Slab { class, used });
-        if used == 0 {
-            self.give_slab_back(ground, page, usize::from(class));
-        } else if change < 0 {
-            let slots = (1u64 << ground.page_shift()) / short_len(usize::from(class));
-            // An eighth of it: blocks that are asked for together shall lie together.
-            if (slots - used) * 8 >= slots {
-                group.set_roomy(page % GROUP_PAGES, true);
-                if let Some(lowest) = self.slabs.lowest.get_mut(usize::from(class)) {
-                    *lowest = (*lowest).min(page as u32);
-                }
-            }
-        }
+    /// The page where the heap goes on growing, or the lowest that is free.
+    fn fresh_page(&mut self, ground: &impl Ground) -> Option<u64> {
+        let next = self.frontier.div_ceil(1 << ground.page_shift());
+        let full_below = next <= self.pages + self.slabs.pages + self.large;
+        let page = if full_below { next } else { space::next_free_page(ground, self.slabs.lowest_free) };
+        self.slabs.lowest_free = page;
+        Some(page).filter(|page| *page < ground.pages() && Heap::usage(ground, *page) == Usage::Free)
     }
 
     fn give_slab_back(&mut self, ground: &impl Ground, page: u64, class: usize) {
@@ -196,10 +187,26 @@ impl Heap {
         entry.is_some_and(|entry| entry.entry.load().state() == State::Resident)
     }
 
-    /// Frees the granules of a parked or live block of a slab.
-    pub(super) fn vacate_in_slab(&mut self, ground: &impl Ground, start: u64, n: u64) {
-        granules::clear(ground, start, n);
-        self.change_used(ground, start >> ground.page_shift(), -1);
+    /// Frees the granules of a parked or live block of a slab of `used` blocks; without any it is given back.
+    pub(super) fn vacate_in_slab(&mut self, ground: &impl Ground, start: u64, class: u8, used: u64) {
+        let (len, page) = (short_len(usize::from(class)), start >> ground.page_shift());
+        granules::clear(ground, start, len);
+        let used = used.saturating_sub(1);
+        if used == 0 {
+            return self.give_slab_back(ground, page, usize::from(class));
+        }
+        let group = ground.group(page / GROUP_PAGES);
+        let Some(entry) = group.pages.get((page % GROUP_PAGES) as usize) else {
+            return;
+        };
+        entry.set_usage(Usage::Slab { class, used });
+        // An eighth of it: blocks that are asked for together shall lie together.
+        if used * len * 8 <= 7 << ground.page_shift() {
+            group.set_roomy(page % GROUP_PAGES, true);
+            if let Some(lowest) = self.slabs.lowest.get_mut(usize::from(class)) {
+                *lowest = (*lowest).min(page as u32);
+            }
+        }
     }
 
     /// Makes slabs pages like others, so that what is free in them serves every length. False if there are none.

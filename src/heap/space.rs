@@ -196,3 +196,23 @@ pub fn next_roomy(ground: &impl Ground, from: u64) -> Option<u64> {
     }
     None
 }
+
+/// The first page from `from` on that is free; beyond the backed groups all are.
+pub fn next_free_page(ground: &impl Ground, from: u64) -> u64 {
+    let backed = ground.backed_groups();
+    let mut first = from % GROUP_PAGES;
+    for number in from / GROUP_PAGES..backed {
+        let group = ground.group(number);
+        if !group.has(Group::TAKEN) {
+            let free = |page: &Page| page.usage() == Usage::Free;
+            if let Some(page) = group.pages.iter().skip(first as usize).position(free) {
+                return number * GROUP_PAGES + first + page as u64;
+            }
+            if first == 0 {
+                group.mark(Group::TAKEN);
+            }
+        }
+        first = 0;
+    }
+    from.max(backed * GROUP_PAGES)
+}

@@ -31,17 +31,6 @@ impl Heap {
         Ok(found)
     }
 
-    /// The page where the heap goes on growing, or the lowest that is free.
-    pub(super) fn fresh_page(&mut self, ground: &impl Ground) -> Result<u64, NoRoom> {
-        let granules = 1u64 << ground.page_shift();
-        let next = self.frontier.div_ceil(granules);
-        if next <= self.pages + self.slabs.pages + self.large && next < ground.pages() && Heap::usage(ground, next) == Usage::Free
-        {
-            return Ok(next);
-        }
-        Ok(self.find(ground, granules, granules)? / granules)
-    }
-
     /// How many granules from `start` on, below `end`, are free.
     pub(super) fn free_len(&self, ground: &impl Ground, start: u64, end: u64) -> u64 {
         let shift = ground.page_shift();
@@ -136,8 +125,8 @@ impl Heap {
     /// Frees the granules of a parked or live stretch, and the pages that they leave empty.
     pub(super) fn vacate(&mut self, ground: &impl Ground, start: u64, n: u64) {
         let shift = ground.page_shift();
-        if matches!(Heap::usage(ground, start >> shift), Usage::Slab { .. }) {
-            return self.vacate_in_slab(ground, start, n);
+        if let Usage::Slab { class, used } = Heap::usage(ground, start >> shift) {
+            return self.vacate_in_slab(ground, start, class, used);
         }
         granules::clear(ground, start, n);
         self.held -= n;

@@ -159,6 +159,8 @@ impl Group {
     /// The words in which other threads free have frames.
     pub const FREED: u32 = 2;
     const MEASURED: u32 = 4;
+    /// No page of the group is free.
+    pub const TAKEN: u32 = 8;
 
     /// Whether `flag` is set.
     #[inline]
@@ -207,6 +209,13 @@ impl Group {
     /// No page of the group is one.
     pub fn forget_roomy(&self) {
         self.roomy.store(0, Ordering::Relaxed);
+    }
+
+    /// A page of the group has become free.
+    pub fn note_free(&self) {
+        if self.has(Group::TAKEN) {
+            self.flags.fetch_and(!Group::TAKEN, Ordering::Relaxed);
+        }
     }
 
     /// Forgets the free runs: something changed.
