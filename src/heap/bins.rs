@@ -8,7 +8,7 @@
 //! empty: a heap whose blocks die in any order then hardly ever searches. A shelf holds the numbers of
 //! blocks only; the blocks on it are parked like those in the bin.
 
-use super::classes::{class_of, short_class, short_len, BINNED, CLASSES as BINS, LONG, SHORT};
+use super::classes::{class_of, short_class, short_len, BINNED, CLASSES as BINS, LONG, PER_DOUBLING, SHORT};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Blocks in a bin of short ones at the most.
@@ -27,12 +27,9 @@ pub trait Shelves {
 
 /// Entries of the shelf of a bin: more for shorter blocks, of which there are more.
 const fn shelf_len(bin: usize) -> usize {
-    match bin {
-        ..SHORT => 0,
-        SHORT..36 => 64,
-        36..52 => 32,
-        52..68 => 16,
-        _ => 8,
+    match bin.checked_sub(SHORT) {
+        None => 0,
+        Some(long) => [64, 32, 32, 16, 16, 8, 8][long / PER_DOUBLING],
     }
 }
 

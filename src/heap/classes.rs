@@ -2,7 +2,8 @@
 //! the same length.
 //!
 //! Up to 256 bytes every multiple of 16 is a class of its own; up to 1 KiB the lengths are those that fill a page of
-//! 4 KiB with 15, 14, .. 4 blocks; beyond that there are eight to a doubling, up to large blocks. All lengths are in granules.
+//! 4 KiB with 15, 14, .. 4 blocks; beyond that there are nine to a doubling, up to large blocks: eight at even distances, and one just
+//! above the power of two, since many ask for a power of two and a header. All lengths are in granules.
 
 /// Blocks of up to this many granules (1 KiB) are short.
 pub const BINNED: u64 = 64;
@@ -10,8 +11,10 @@ pub const BINNED: u64 = 64;
 pub const LONGEST: u64 = 8192;
 /// Classes of short blocks.
 pub const SHORT: usize = 28;
+/// Classes of longer blocks, from one power of two to the next.
+pub const PER_DOUBLING: usize = 9;
 /// Classes of longer blocks.
-pub const LONG: usize = 56;
+pub const LONG: usize = 7 * PER_DOUBLING;
 /// All classes; no class has this number.
 pub const CLASSES: usize = SHORT + LONG;
 
@@ -51,7 +54,11 @@ pub fn class_len(n: u64) -> u64 {
     match n {
         ..=16 => n,
         17..=BINNED => short_len(short_class(n)),
-        _ => n.next_multiple_of(1 << (63 - n.leading_zeros() - 3)),
+        _ => {
+            let power = 1 << (63 - n.leading_zeros());
+            let (above, header) = (n - power, power / 32);
+            power + if above > 0 && above <= header { header } else { above.next_multiple_of(power / 8) }
+        }
     }
 }
 
@@ -65,7 +72,9 @@ pub fn class_of(len: u64) -> usize {
         return CLASSES;
     }
     let log = 63 - len.leading_zeros();
-    SHORT + (log as usize - 6) * 8 + (len >> (log - 3) & 7) as usize
+    let above = len - (1 << log);
+    let eighths = (above >> (log - 3)) as usize;
+    SHORT + (log as usize - 6) * PER_DOUBLING + if above == 0 { 0 } else { 1 + eighths }
 }
 
 #[cfg(test)]

@@ -132,6 +132,10 @@ pub fn lay(words: &impl Words, start: u64, n: u64, count: u64) {
 #[inline]
 pub fn clear(words: &impl Words, start: u64, n: u64) {
     let first = start / PER_WORD;
+    if start % PER_WORD + n <= PER_WORD {
+        // Most often there is one word.
+        return store(words, first, load(words, first) & !span(start % PER_WORD, n));
+    }
     let mut end = start + n;
     while end > start {
         let number = (end - 1) / PER_WORD;

@@ -304,7 +304,7 @@ impl Heap {
 
     #[cold]
     fn make_room_and_keep(&mut self, ground: &impl Ground, start: u64, n: u64) {
-        if !self.shelve(ground, n) {
+        if n <= BINNED || !self.shelve(ground, n) {
             let (oldest, count) = self.bins.take_oldest_half(n);
             for old in oldest.iter().take(count) {
                 self.vacate(ground, u64::from(*old), n);

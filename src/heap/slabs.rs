@@ -129,9 +129,11 @@ impl Heap {
             };
             let in_swap = matches!(entry.entry.load().state(), State::Swapped | State::Leaving);
             let worth_it = !in_swap || used * short_len(class) * 4 <= 3 << ground.page_shift();
-            if usize::from(other) == class && worth_it {
+            if usize::from(other) == class {
                 group.set_roomy(page % GROUP_PAGES, false);
-                break Some(page);
+                if worth_it {
+                    break Some(page);
+                }
             }
         };
         *lowest = from as u32;
@@ -201,7 +203,7 @@ impl Heap {
         };
         entry.set_usage(Usage::Slab { class, used });
         // An eighth of it: blocks that are asked for together shall lie together.
-        if used * len * 8 <= 7 << ground.page_shift() {
+        if used * len * 8 <= 7 << ground.page_shift() && !group.is_roomy(page % GROUP_PAGES) {
             group.set_roomy(page % GROUP_PAGES, true);
             if let Some(lowest) = self.slabs.lowest.get_mut(usize::from(class)) {
                 *lowest = (*lowest).min(page as u32);

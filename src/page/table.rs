@@ -199,6 +199,12 @@ impl Group {
         (roomy != 0).then(|| from + u64::from(roomy.trailing_zeros()))
     }
 
+    /// Whether page `page` of the group is a slab that has room, as far as is known.
+    #[inline]
+    pub fn is_roomy(&self, page: u64) -> bool {
+        self.roomy.load(Ordering::Relaxed) >> page & 1 != 0
+    }
+
     /// Says whether page `page` of the group is a slab that has room.
     #[inline]
     pub fn set_roomy(&self, page: u64, roomy: bool) {
