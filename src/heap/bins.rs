@@ -175,10 +175,10 @@ impl Bins {
         self.slots.get(slots_of(class_of(len).min(BINS)).0).map_or(0, |start| u64::from(*start))
     }
 
-    /// Takes the older half of the bin of `len`: their starts and how many.
-    pub fn take_oldest_half(&mut self, len: u64) -> ([u32; SLOTS], usize) {
+    /// Takes the older half of the bin of longer blocks of `len` granules: their starts and how many.
+    fn take_oldest_half(&mut self, len: u64) -> ([u32; LONG_SLOTS], usize) {
         let bin = class_of(len);
-        let mut oldest = [0; SLOTS];
+        let mut oldest = [0; LONG_SLOTS];
         let Some(filled) = self.filled.get_mut(bin) else {
             return (oldest, 0);
         };
@@ -192,9 +192,7 @@ impl Bins {
         }
         slots.rotate_left(half);
         *filled -= half as u8;
-        if len > BINNED {
-            self.waiting = self.waiting.saturating_sub((half as u64 * len) as u32);
-        }
+        self.waiting = self.waiting.saturating_sub((half as u64 * len) as u32);
         (oldest, half)
     }
 

@@ -274,15 +274,16 @@ impl Heap {
         group.pages.get((page % GROUP_PAGES) as usize).map_or(Usage::Free, |page| page.usage())
     }
 
-    /// Frees the live block at `start` if its bin has room: its length in granules. `None`, and nothing
-    /// has changed, if it has not, or there is no live block of granules.
+    /// Frees the live block at `start` if its bin has room, or it lies in a slab: its length in granules. `None`, and nothing
+    /// has changed, if not, or if there is no short block that is live.
     #[inline(always)]
     pub fn free_binned(&mut self, ground: &impl Ground, start: u64) -> Option<u64> {
         let (n, parked) = granules::live_at(ground, start, BINNED)?;
-        if !self.bins.keep(start, n) {
+        if self.bins.keep(start, n) {
+            granules::park(ground, start, parked);
+        } else if n > BINNED || !self.vacate_in_slab(ground, start) {
             return None;
         }
-        granules::park(ground, start, parked);
         self.live -= 1;
         Some(n)
     }
@@ -292,27 +293,15 @@ impl Heap {
         let n = Heap::measure(ground, start)?;
         self.live -= 1;
         if n <= BINNED {
-            granules::set(ground, start, Granule::Parked);
-            if !self.bins.keep(start, n) {
-                self.make_room_and_keep(ground, start, n);
+            if self.bins.keep(start, n) {
+                granules::set(ground, start, Granule::Parked);
+            } else {
+                self.vacate(ground, start, n);
             }
         } else {
             self.free_long(ground, start, n);
         }
         Ok(n)
-    }
-
-    #[cold]
-    fn make_room_and_keep(&mut self, ground: &impl Ground, start: u64, n: u64) {
-        if n <= BINNED || !self.shelve(ground, n) {
-            let (oldest, count) = self.bins.take_oldest_half(n);
-            for old in oldest.iter().take(count) {
-                self.vacate(ground, u64::from(*old), n);
-            }
-        }
-        if !self.bins.keep(start, n) {
-            self.vacate(ground, start, n);
-        }
     }
 
     /// Makes room in the bin of `n` by its shelf: in a heap that is worth it, and for a part of it.

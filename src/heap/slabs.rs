@@ -170,6 +170,7 @@ impl Heap {
         Some(page).filter(|page| *page < ground.pages() && Heap::usage(ground, *page) == Usage::Free)
     }
 
+    #[cold]
     fn give_slab_back(&mut self, ground: &impl Ground, page: u64, class: usize) {
         let at_hand = self.slabs.at.get(class).and_then(|at| u64::from(*at).checked_sub(1));
         if at_hand.is_some_and(|at| at >> ground.page_shift() == page) {
@@ -189,18 +190,25 @@ impl Heap {
         entry.is_some_and(|entry| entry.entry.load().state() == State::Resident)
     }
 
-    /// Frees the granules of a parked or live block of a slab of `used` blocks; without any it is given back.
-    pub(super) fn vacate_in_slab(&mut self, ground: &impl Ground, start: u64, class: u8, used: u64) {
-        let (len, page) = (short_len(usize::from(class)), start >> ground.page_shift());
+    /// Frees the granules of the parked or live block at `start`, and its page if that leaves it empty. False, and nothing has
+    /// changed, if the block is in no slab.
+    #[inline(never)]
+    pub(super) fn vacate_in_slab(&mut self, ground: &impl Ground, start: u64) -> bool {
+        let page = start >> ground.page_shift();
+        let group = ground.group(page / GROUP_PAGES);
+        let Some(entry) = group.pages.get((page % GROUP_PAGES) as usize) else {
+            return false;
+        };
+        let Usage::Slab { class, used } = entry.usage() else {
+            return false;
+        };
+        let len = short_len(usize::from(class));
         granules::clear(ground, start, len);
         let used = used.saturating_sub(1);
         if used == 0 {
-            return self.give_slab_back(ground, page, usize::from(class));
+            self.give_slab_back(ground, page, usize::from(class));
+            return true;
         }
-        let group = ground.group(page / GROUP_PAGES);
-        let Some(entry) = group.pages.get((page % GROUP_PAGES) as usize) else {
-            return;
-        };
         entry.set_usage(Usage::Slab { class, used });
         // An eighth of it: blocks that are asked for together shall lie together.
         if used * len * 8 <= 7 << ground.page_shift() && !group.is_roomy(page % GROUP_PAGES) {
@@ -209,6 +217,7 @@ impl Heap {
                 *lowest = (*lowest).min(page as u32);
             }
         }
+        true
     }
 
     /// Makes slabs pages like others, so that what is free in them serves every length. False if there are none.

@@ -125,8 +125,8 @@ impl Heap {
     /// Frees the granules of a parked or live stretch, and the pages that they leave empty.
     pub(super) fn vacate(&mut self, ground: &impl Ground, start: u64, n: u64) {
         let shift = ground.page_shift();
-        if let Usage::Slab { class, used } = Heap::usage(ground, start >> shift) {
-            return self.vacate_in_slab(ground, start, class, used);
+        if self.vacate_in_slab(ground, start) {
+            return;
         }
         granules::clear(ground, start, n);
         self.held -= n;
