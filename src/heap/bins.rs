@@ -8,7 +8,7 @@
 //! empty: a heap whose blocks die in any order then hardly ever searches. A shelf holds the numbers of
 //! blocks only; the blocks on it are parked like those in the bin.
 
-use super::classes::{class_of, short_class, short_len, BINNED, CLASSES as BINS, LONG, PER_DOUBLING, SHORT};
+use super::classes::{class_of, short_class, short_class_of, short_len, BINNED, CLASSES as BINS, LONG, PER_DOUBLING, SHORT};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Blocks in a bin of short ones at the most.
@@ -114,10 +114,7 @@ impl Bins {
     /// Keeps a short block of `len` granules; false when its bin is full or there is none.
     #[inline(always)]
     pub fn keep(&mut self, start: u64, len: u64) -> bool {
-        let bin = short_class(len);
-        if short_len(bin) != len {
-            return false;
-        }
+        let bin = short_class_of(len);
         let Some(filled) = self.filled.get_mut(bin).filter(|filled| (**filled as usize) < SLOTS && bin < SHORT) else {
             return false;
         };

@@ -36,6 +36,23 @@ const CLASS_FOR: [u8; BINNED as usize + 1] = {
     classes
 };
 
+/// For each number of granules the class whose blocks are exactly that long, if there is one.
+const CLASS_OF: [u8; BINNED as usize + 1] = {
+    let mut classes = [u8::MAX; BINNED as usize + 1];
+    let mut class = 0;
+    while class < SHORT {
+        classes[LENGTHS[class] as usize] = class as u8;
+        class += 1;
+    }
+    classes
+};
+
+/// The class whose short blocks are exactly `len` granules long; `usize::MAX` or so if there is none.
+#[inline(always)]
+pub fn short_class_of(len: u64) -> usize {
+    CLASS_OF.get(len as usize).map_or(usize::MAX, |class| *class as usize)
+}
+
 /// The class that serves short requests of `n` granules; `usize::MAX` or so if there is none.
 #[inline(always)]
 pub fn short_class(n: u64) -> usize {
@@ -66,7 +83,7 @@ pub fn class_len(n: u64) -> u64 {
 #[inline]
 pub fn class_of(len: u64) -> usize {
     if len <= BINNED {
-        return Some(short_class(len)).filter(|class| short_len(*class) == len && len > 0).unwrap_or(CLASSES);
+        return short_class_of(len).min(CLASSES);
     }
     if len >= LONGEST || len != class_len(len) {
         return CLASSES;

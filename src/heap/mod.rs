@@ -1,8 +1,9 @@
 //! A heap: which granules of a region belong to which block.
 //!
-//! Blocks that are allocated together lie together: requests are carved from the *run at hand*, a
+//! Lengths that are rare lie together as they are allocated: requests are carved from the *run at hand*, a
 //! parked stretch of the page at hand, whatever their sizes, until it is used up. Then a hole in a
-//! resident page, the next fresh page, or a hole anywhere becomes the run at hand. Just-freed blocks
+//! resident page, the next fresh page, or a hole anywhere becomes the run at hand. Short lengths that come
+//! often get pages of their own, *slabs* (`slabs.rs`), so that few pages hold what is used alike. Just-freed blocks
 //! wait in bins for a request of the same length. Blocks of 128 KiB and more are whole pages.
 //!
 //! Nothing here touches the program's memory: all that is known of blocks lies out of band, so
@@ -22,6 +23,8 @@ mod stretch;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod simulated;
 
 use crate::page::table::{Group, Usage, GROUP_PAGES};
 use bins::{Bins, Shelves};

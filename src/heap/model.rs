@@ -1,120 +1,14 @@
 //! The heap on simulated ground, against a map of blocks: whatever is asked and freed, blocks never
 //! overlap, pages are promised exactly while a block touches them, what is said to be zero was not written, and in the end nothing is left.
 
-use super::bins::SHELF_ENTRIES;
-use super::granules::{self, Granule, Words};
+use super::granules::{self, Granule};
+use super::simulated::Simulated;
 use super::*;
-use crate::index::{FrameIndex, Slot};
-use crate::page::table::{Group, GROUP_PAGES};
-use crate::page::Pte;
 use proptest::prelude::*;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Not a multiple of a group.
 const PAGES: u64 = 300;
-
-struct Simulated {
-    groups: Vec<Group>,
-    words: Vec<AtomicU64>,
-    freed: Vec<AtomicU64>,
-    shelves: Vec<AtomicU32>,
-    promised: RefCell<Vec<bool>>,
-    /// Granules of blocks there ever were since their page was promised.
-    written: RefCell<Vec<bool>>,
-    budget: u64,
-    pages: u64,
-}
-
-impl Simulated {
-    fn new(pages: u64, budget: u64) -> Simulated {
-        let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
-        Simulated {
-            groups: (0..pages.div_ceil(GROUP_PAGES)).map(|_| Group::default()).collect(),
-            words: zeros(pages as usize * 8 + 64),
-            freed: zeros(pages as usize * 4 + 64),
-            shelves: (0..SHELF_ENTRIES).map(|_| AtomicU32::new(0)).collect(),
-            promised: RefCell::new(vec![false; pages as usize]),
-            written: RefCell::new(vec![false; pages as usize * 256]),
-            budget,
-            pages,
-        }
-    }
-
-    /// The program writes a block.
-    fn write(&self, start: u64, len: u64) {
-        self.written.borrow_mut()[start as usize..(start + len) as usize].fill(true);
-    }
-
-    fn set_entry(&self, page: u64, pte: Pte) {
-        let entry = &self.groups[(page / GROUP_PAGES) as usize].pages[(page % GROUP_PAGES) as usize].entry;
-        entry.change(entry.load(), pte).expect("nobody else changes it");
-    }
-
-    fn is_written(&self, start: u64, len: u64) -> bool {
-        self.written.borrow()[start as usize..(start + len) as usize].contains(&true)
-    }
-}
-
-impl Words for Simulated {
-    fn word(&self, number: u64) -> &AtomicU64 {
-        &self.words[number as usize]
-    }
-}
-
-impl Shelves for Simulated {
-    fn shelf_entry(&self, number: usize) -> &AtomicU32 {
-        &self.shelves[number]
-    }
-    fn back_shelf(&self, number: usize) -> bool {
-        // Some shelves have no frames.
-        number % 2048 < 1500
-    }
-}
-
-impl Ground for Simulated {
-    fn page_shift(&self) -> u32 {
-        8
-    }
-    fn pages(&self) -> u64 {
-        self.pages
-    }
-    fn backed_groups(&self) -> u64 {
-        self.groups.len() as u64
-    }
-    fn group(&self, number: u64) -> &Group {
-        &self.groups[number as usize]
-    }
-    fn freed_word(&self, number: u64) -> &AtomicU64 {
-        &self.freed[number as usize]
-    }
-    fn back(&self, _page: u64, _n: u64, _with_granules: bool) -> bool {
-        true
-    }
-    fn promise(&self, page: u64, n: u64, _zero: bool) -> Option<bool> {
-        let mut promised = self.promised.borrow_mut();
-        if promised.iter().filter(|p| **p).count() as u64 + n > self.budget {
-            return None;
-        }
-        for page in page..page + n {
-            assert!(!promised[page as usize], "page {page} promised twice");
-            promised[page as usize] = true;
-            // Every third page is in swap.
-            let pte = if page % 3 == 0 { Pte::swapped(Slot::new(1)) } else { Pte::resident(FrameIndex::new(1), 0) };
-            self.set_entry(page, pte);
-        }
-        self.written.borrow_mut()[page as usize * 256..(page + n) as usize * 256].fill(false);
-        Some(true)
-    }
-    fn release(&self, page: u64, n: u64) {
-        for page in page..page + n {
-            assert!(self.promised.borrow()[page as usize], "page {page} was not promised");
-            self.promised.borrow_mut()[page as usize] = false;
-            self.set_entry(page, Pte::VOID);
-        }
-    }
-}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -189,7 +83,7 @@ proptest! {
         let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
         let mut noted = 0;
         let nth = |blocks: &BTreeMap<u64, u64>, i: usize| blocks.keys().nth(i.checked_rem(blocks.len()).unwrap_or(0)).copied();
-        for step in steps {
+        for (number, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Allocate(n, align) => {
                     if let Ok(block) = heap.allocate(&ground, n, 1 << align, false) {
@@ -235,7 +129,9 @@ proptest! {
                 Step::Flush => heap.flush(&ground),
             }
             prop_assert_eq!(heap.live(), blocks.len() as u64 + noted);
-            check_slabs(&ground, &heap);
+            if number % 16 == 0 {
+                check_slabs(&ground, &heap);
+            }
             for (start, len) in &blocks {
                 prop_assert_eq!(Heap::measure(&ground, *start), Ok(*len));
                 prop_assert_eq!(Heap::block_around(&ground, start + len / 2), Some((*start, *len)));
@@ -352,6 +248,45 @@ fn what_short_blocks_have_written_is_not_taken_for_zero() {
         heap.flush(&ground);
         for _ in 0..4 {
             ask(&mut heap, 257 + random(300));
+        }
+    }
+}
+
+/// Asks for blocks of `n` granules until there is no room, as malloc does: their starts.
+fn fill(ground: &Simulated, heap: &mut Heap, n: u64) -> Vec<u64> {
+    let mut ask = || {
+        heap.allocate(ground, n, 1, false).or_else(|_| {
+            heap.flush(ground);
+            heap.allocate(ground, n, 1, false)
+        })
+    };
+    core::iter::from_fn(|| ask().ok()).map(|block| block.start).collect()
+}
+
+/// The region is filled with blocks of one length, a part of them is freed, and all that is free is had again, for blocks of
+/// that length and of others: what lies in slabs is no less free than the rest.
+#[test]
+fn no_request_fails_as_long_as_there_is_room() {
+    for (pages, budget) in [(1, 1), (3, 3), (100, 100), (200, 100)] {
+        for n in [1u64, 2, 4, 16] {
+            let ground = Simulated::new(pages, budget);
+            let mut heap = empty_heap();
+            let mut blocks = fill(&ground, &mut heap, n);
+            assert_eq!(blocks.len() as u64, budget * 256 / n);
+            for round in 1..6 {
+                let (freed, kept): (Vec<u64>, Vec<u64>) = blocks.iter().partition(|start| (*start / n * 7 / 3) % round == 0);
+                freed.iter().for_each(|start| assert!(heap.free(&ground, *start).is_ok()));
+                // First with blocks half as long, which go again.
+                if n > 1 {
+                    let halves = fill(&ground, &mut heap, n / 2);
+                    assert_eq!(halves.len(), 2 * freed.len(), "{pages} pages, blocks of {n}, round {round}");
+                    halves.iter().for_each(|start| assert!(heap.free(&ground, *start).is_ok()));
+                }
+                let new = fill(&ground, &mut heap, n);
+                assert_eq!(new.len(), freed.len(), "{pages} pages, blocks of {n}, round {round}");
+                blocks = [kept, new].concat();
+                check_slabs(&ground, &heap);
+            }
         }
     }
 }

@@ -220,10 +220,11 @@ impl Heap {
         true
     }
 
-    /// Makes slabs pages like others, so that what is free in them serves every length. False if there are none.
+    /// Makes slabs pages like others, so that what is free in them serves every length, and every class takes what it needs
+    /// from the run at hand again. False if that is so already.
     #[cold]
     pub(super) fn dissolve_slabs(&mut self, ground: &impl Ground) -> bool {
-        if self.slabs.pages == 0 {
+        if self.slabs.pages == 0 && self.slabs.carved == Slabs::EMPTY.carved {
             return false;
         }
         let dissolved = (self.slabs.dissolved + 1).min(PATIENCE);
