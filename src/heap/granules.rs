@@ -150,28 +150,28 @@ pub fn clear(words: &impl Words, start: u64, n: u64) {
 /// How many granules follow `at` as inner ones: the block that begins at `at` has one more.
 #[inline]
 pub fn inner_after(words: &impl Words, at: u64) -> u64 {
-    let mut n = 0;
-    let mut next = at + 1;
-    loop {
-        let first = next % PER_WORD;
-        let mut word = load(words, next / PER_WORD);
-        if first == 0 {
-            // The middle of a long block: whole words of inner granules.
-            while word == LOW {
-                n += PER_WORD;
-                next += PER_WORD;
-                word = load(words, next / PER_WORD);
-            }
-        }
-        word >>= 2 * first;
-        let inner = word & !(word >> 1) & LOW;
-        let run = u64::from((!inner & LOW).trailing_zeros() / 2);
-        n += run;
-        if run < PER_WORD - first {
-            return n;
-        }
-        next += run;
+    let first = (at + 1) % PER_WORD;
+    let mut number = (at + 1) / PER_WORD;
+    let mut n = inner_of(load(words, number) >> (2 * first));
+    if n < PER_WORD - first {
+        return n;
     }
+    // The middle of a long block: whole words of inner granules.
+    loop {
+        number += 1;
+        let word = load(words, number);
+        if word != LOW {
+            return n + inner_of(word);
+        }
+        n += PER_WORD;
+    }
+}
+
+/// How many granules of a word from its first on are inner ones.
+#[inline(always)]
+fn inner_of(word: u64) -> u64 {
+    let inner = word & !(word >> 1) & LOW;
+    u64::from((!inner & LOW).trailing_zeros() / 2).min(PER_WORD)
 }
 
 /// The length of the live block at `at`, or more than `most` if it is longer, and its first word as it is when the block is

@@ -292,6 +292,7 @@ impl Heap {
     }
 
     /// Frees the live block at `start`; returns its length in granules.
+    #[inline]
     pub fn free(&mut self, ground: &impl Ground, start: u64) -> Result<u64, NotABlock> {
         let n = Heap::measure(ground, start)?;
         self.live -= 1;

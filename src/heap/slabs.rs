@@ -190,8 +190,8 @@ impl Heap {
         entry.is_some_and(|entry| entry.entry.load().state() == State::Resident)
     }
 
-    /// Frees the granules of the parked or live block at `start`, and its page if that leaves it empty. False, and nothing has
-    /// changed, if the block is in no slab.
+    /// Frees the granules of the parked or live block at `start`, and its page if that leaves it empty. False, and nothing
+    /// has changed, if it is in no slab.
     #[inline(never)]
     pub(super) fn vacate_in_slab(&mut self, ground: &impl Ground, start: u64) -> bool {
         let page = start >> ground.page_shift();

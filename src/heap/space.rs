@@ -76,6 +76,12 @@ fn group_runs(ground: &impl Ground, number: u64, group: &Group) -> FreeRuns {
     let granules = 1 << ground.page_shift();
     let (mut prefix, mut max, mut run) = (None, 0, 0);
     for (first, page) in (number * GROUP_PAGES..).zip(&group.pages) {
+        if page.is_full() {
+            prefix = prefix.or(Some(run));
+            max = max.max(run);
+            run = 0;
+            continue;
+        }
         let runs = page_runs(ground, first, page);
         run += runs.prefix;
         if runs.prefix != granules {
@@ -132,6 +138,10 @@ fn fit_in_group(ground: &impl Ground, base: u64, group: &Group, wanted: u64, ali
     let mut run = Runner { start: base, len: 0, wanted, align };
     for (i, page) in (0..).zip(&group.pages) {
         let first = base + i * granules;
+        if page.is_full() {
+            run.restart(first + granules);
+            continue;
+        }
         let runs = page_runs(ground, first >> ground.page_shift(), page);
         if let Some(start) = run.extend(runs.prefix) {
             return Some(start);

@@ -81,13 +81,18 @@ pub enum Usage {
 const FIELD: u32 = 17;
 const FIELD_MASK: u64 = (1 << FIELD) - 1;
 
+/// A page of blocks without a free run.
+const FULL: u64 = Usage::Blocks(Some(FreeRuns { prefix: 0, max: 0, suffix: 0 })).pack();
+/// The lowest three bits of a page that belongs to a large block; those of its tail and of slabs are higher.
+const LARGE: u64 = 3;
+
 impl Usage {
     const fn pack(self) -> u64 {
         match self {
             Usage::Free => 0,
             Usage::Blocks(None) => 1,
             Usage::Blocks(Some(runs)) => 2 | runs.prefix << 3 | runs.max << (3 + FIELD) | runs.suffix << (3 + 2 * FIELD),
-            Usage::Large { pages } => 3 | pages << 3,
+            Usage::Large { pages } => LARGE | pages << 3,
             Usage::Tail { back } => 4 | back << 3,
             Usage::Slab { class, used } => 5 | (class as u64) << 3 | used << 11,
         }
@@ -103,7 +108,7 @@ impl Usage {
                 max: rest >> FIELD & FIELD_MASK,
                 suffix: rest >> (2 * FIELD) & FIELD_MASK,
             })),
-            3 => Usage::Large { pages: rest },
+            LARGE => Usage::Large { pages: rest },
             4 => Usage::Tail { back: rest },
             _ => Usage::Slab { class: rest as u8, used: rest >> 8 },
         }
@@ -115,6 +120,13 @@ impl Page {
     #[inline]
     pub fn usage(&self) -> Usage {
         Usage::unpack(self.usage.load(Ordering::Relaxed))
+    }
+
+    /// Whether the page is known to have no free run that serves any length.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        let word = self.usage.load(Ordering::Relaxed);
+        word == FULL || word & 7 >= LARGE
     }
 
     /// Says what the heap keeps here.
@@ -249,6 +261,9 @@ mod tests {
             Usage::Slab { class: 200, used: 65536 },
         ] {
             assert_eq!(Usage::unpack(usage.pack()), usage);
+            let page = Page::default();
+            page.set_usage(usage);
+            assert_eq!(page.is_full(), matches!(usage, Usage::Large { .. } | Usage::Tail { .. } | Usage::Slab { .. }));
         }
         assert_eq!(Usage::unpack(0), Usage::Free);
     }
