@@ -1,26 +1,18 @@
 //! Just-freed blocks, kept by length for quick reuse: out of band, last in, first out.
 //!
-//! A block in a bin is parked: its first granule says so, its page stays promised. Lengths come in
-//! classes, so that a request of about the same length finds a block: every multiple of 16 bytes up to
-//! 256, of 32 up to 512, and eight to a doubling up to large blocks.
+//! A block in a bin is parked: its first granule says so, its page stays promised. There is a bin for each class
+//! of lengths (`classes.rs`).
 //!
 //! A bin holds a few blocks, in the region's record. While frames are plentiful the older half of a
-//! full bin goes to the bin's *shelf*, in bookkeeping frames of its own, and comes back when the bin is
+//! full bin of longer blocks goes to the bin's *shelf*, in bookkeeping frames of its own, and comes back when the bin is
 //! empty: a heap whose blocks die in any order then hardly ever searches. A shelf holds the numbers of
 //! blocks only; the blocks on it are parked like those in the bin.
 
+use super::classes::{class_of, short_class, short_class_of, short_len, BINNED, CLASSES as BINS, LONG, PER_DOUBLING, SHORT};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Blocks of up to this many granules (1 KiB) are short.
-pub const BINNED: u64 = 64;
-/// Blocks of this many granules and more are not kept.
-const LONGEST: u64 = 8192;
-/// Bins of short blocks: one for each length up to 16 granules, then for every second, then every fourth.
-const SHORT: usize = 32;
-/// Bins of longer blocks.
-const LONG: usize = 56;
-const BINS: usize = SHORT + LONG;
-const SLOTS: usize = 12;
+/// Blocks in a bin of short ones at the most.
+pub const SLOTS: usize = 12;
 const LONG_SLOTS: usize = 3;
 /// So many granules (1 MiB) wait in long bins at the most, not counting their shelves.
 const MOST_LONG: u64 = 65536;
@@ -33,16 +25,11 @@ pub trait Shelves {
     fn back_shelf(&self, number: usize) -> bool;
 }
 
-/// Entries of the shelf of a bin: more for short blocks, of which there are more.
+/// Entries of the shelf of a bin: more for shorter blocks, of which there are more.
 const fn shelf_len(bin: usize) -> usize {
-    match bin {
-        0..16 => 256,
-        16..24 => 128,
-        24..32 => 128,
-        32..40 => 64,
-        40..56 => 32,
-        56..72 => 16,
-        _ => 8,
+    match bin.checked_sub(SHORT) {
+        None => 0,
+        Some(long) => [64, 32, 32, 16, 16, 8, 8][long / PER_DOUBLING],
     }
 }
 
@@ -72,70 +59,6 @@ pub struct Bins {
     waiting: u32,
     /// Granules on shelves.
     stored: u32,
-}
-
-/// The length, in granules, that a request for `n` granules gets, if `n` is not large.
-#[inline]
-pub const fn class_len(n: u64) -> u64 {
-    match n {
-        0..=16 => n,
-        17..=32 => (n + 1) & !1,
-        33..=64 => (n + 3) & !3,
-        _ => n.next_multiple_of(1 << (63 - n.leading_zeros() - 3)),
-    }
-}
-
-/// For each number of granules the short bin that serves it; none (more than there are) for 0.
-const BIN_FOR: [u8; BINNED as usize + 1] = {
-    let mut bins = [u8::MAX; BINNED as usize + 1];
-    let mut n = 1;
-    while n < bins.len() {
-        bins[n] = match n {
-            ..=16 => n - 1,
-            17..=32 => 7 + n.div_ceil(2),
-            _ => 15 + n.div_ceil(4),
-        } as u8;
-        n += 1;
-    }
-    bins
-};
-
-/// The same for the lengths of classes only: the bin that keeps blocks of that length.
-const BIN_OF: [u8; BINNED as usize + 1] = {
-    let mut bins = BIN_FOR;
-    let mut n = 1;
-    while n < bins.len() {
-        if class_len(n as u64) != n as u64 {
-            bins[n] = u8::MAX;
-        }
-        n += 1;
-    }
-    bins
-};
-
-/// The bin that keeps short blocks of `len` granules.
-#[inline(always)]
-fn short_bin(len: u64) -> usize {
-    BIN_OF.get(len as usize).map_or(usize::MAX, |bin| *bin as usize)
-}
-
-/// The bin of longer blocks of `len` granules, if that is the length of a class.
-#[inline]
-fn long_bin(len: u64) -> usize {
-    if len <= BINNED || len >= LONGEST || len != class_len(len) {
-        return usize::MAX;
-    }
-    let log = 63 - len.leading_zeros();
-    SHORT + (log as usize - 6) * 8 + (len >> (log - 3) & 7) as usize
-}
-
-/// The bin of blocks of `len` granules.
-fn bin_of(len: u64) -> usize {
-    if len <= BINNED {
-        short_bin(len)
-    } else {
-        long_bin(len)
-    }
 }
 
 /// The first slot of a bin, and how many it has.
@@ -177,21 +100,21 @@ impl Bins {
         true
     }
 
-    /// Takes a short block for a request of `n` granules: one of [`class_len`] of them.
+    /// Takes a short block for a request of `n` granules: its start and its length, that of the class.
     #[inline(always)]
-    pub fn take(&mut self, n: u64) -> Option<u64> {
-        let bin = *BIN_FOR.get(n as usize)? as usize;
+    pub fn take(&mut self, n: u64) -> Option<(u64, u64)> {
+        let bin = short_class(n);
         let filled = self.filled.get_mut(bin)?;
         let top = filled.checked_sub(1)?;
         let slot = self.slots.get(bin * SLOTS + top as usize)?;
         *filled = top;
-        Some(u64::from(*slot))
+        Some((u64::from(*slot), short_len(bin)))
     }
 
     /// Keeps a short block of `len` granules; false when its bin is full or there is none.
     #[inline(always)]
     pub fn keep(&mut self, start: u64, len: u64) -> bool {
-        let bin = short_bin(len);
+        let bin = short_class_of(len);
         let Some(filled) = self.filled.get_mut(bin).filter(|filled| (**filled as usize) < SLOTS && bin < SHORT) else {
             return false;
         };
@@ -203,10 +126,22 @@ impl Bins {
         true
     }
 
+    /// Puts blocks of a class of short ones into its empty bin; the first is taken first.
+    pub fn stock(&mut self, class: usize, starts: &[u32]) {
+        let slots = self.slots.get_mut(class * SLOTS..class * SLOTS + starts.len());
+        let (Some(slots), Some(filled)) = (slots, self.filled.get_mut(class)) else {
+            return;
+        };
+        for (slot, start) in slots.iter_mut().zip(starts.iter().rev()) {
+            *slot = *start;
+        }
+        *filled = starts.len() as u8;
+    }
+
     /// Takes a longer block of exactly `len` granules.
     #[inline]
     pub fn take_long(&mut self, len: u64) -> Option<u64> {
-        let start = self.pop(long_bin(len))?;
+        let start = self.pop(class_of(len))?;
         self.waiting = self.waiting.saturating_sub(len as u32);
         Some(start)
     }
@@ -214,7 +149,7 @@ impl Bins {
     /// Keeps a longer block; false if its bin is full, or its length is no class's.
     #[inline]
     pub fn keep_long(&mut self, start: u64, len: u64) -> bool {
-        let kept = u64::from(self.waiting) + len <= MOST_LONG && self.push(long_bin(len), start);
+        let kept = u64::from(self.waiting) + len <= MOST_LONG && self.push(class_of(len), start);
         if kept {
             self.waiting += len as u32;
         }
@@ -223,7 +158,7 @@ impl Bins {
 
     /// How many more short blocks of `len` granules the bin takes.
     pub fn room(&self, len: u64) -> usize {
-        let filled = self.filled.get(short_bin(len));
+        let filled = self.filled.get(short_class(len));
         filled.map_or(0, |filled| SLOTS.saturating_sub(*filled as usize))
     }
 
@@ -234,13 +169,13 @@ impl Bins {
 
     /// The oldest block in the bin of `len`, or 0.
     pub fn oldest(&self, len: u64) -> u64 {
-        self.slots.get(slots_of(bin_of(len).min(BINS)).0).map_or(0, |start| u64::from(*start))
+        self.slots.get(slots_of(class_of(len).min(BINS)).0).map_or(0, |start| u64::from(*start))
     }
 
-    /// Takes the older half of the bin of `len`: their starts and how many.
-    pub fn take_oldest_half(&mut self, len: u64) -> ([u32; SLOTS], usize) {
-        let bin = bin_of(len);
-        let mut oldest = [0; SLOTS];
+    /// Takes the older half of the bin of longer blocks of `len` granules: their starts and how many.
+    fn take_oldest_half(&mut self, len: u64) -> ([u32; LONG_SLOTS], usize) {
+        let bin = class_of(len);
+        let mut oldest = [0; LONG_SLOTS];
         let Some(filled) = self.filled.get_mut(bin) else {
             return (oldest, 0);
         };
@@ -254,16 +189,14 @@ impl Bins {
         }
         slots.rotate_left(half);
         *filled -= half as u8;
-        if len > BINNED {
-            self.waiting = self.waiting.saturating_sub((half as u64 * len) as u32);
-        }
+        self.waiting = self.waiting.saturating_sub((half as u64 * len) as u32);
         (oldest, half)
     }
 
     /// Moves the older half of the bin of `len` to its shelf. False when there is no room, or none yet
     /// and no frame for it.
     pub fn shelve(&mut self, shelves: &impl Shelves, len: u64) -> bool {
-        let bin = bin_of(len);
+        let bin = class_of(len);
         let Some(first) = SHELVES.get(bin).map(|first| *first as usize) else {
             return false;
         };
@@ -287,7 +220,7 @@ impl Bins {
 
     /// Moves blocks of `len` granules from their shelf to the bin if that is empty; false when it moved none.
     pub fn restock(&mut self, shelves: &impl Shelves, len: u64) -> bool {
-        let bin = bin_of(len);
+        let bin = class_of(len);
         let lying = self.shelved.get(bin).map_or(0, |lying| *lying as usize);
         if lying == 0 || self.filled.get(bin) != Some(&0) {
             return false;
@@ -325,24 +258,5 @@ impl Bins {
         self.waiting = 0;
         self.stored = 0;
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn classes_waste_an_eighth_at_most_and_have_bins_of_their_own() {
-        let mut last = (0, usize::MAX);
-        for n in BINNED + 1..LONGEST {
-            let len = class_len(n);
-            assert!(len >= n && (len - n) * 8 <= n, "{n} gets {len}");
-            assert_eq!(class_len(len), len);
-            let bin = long_bin(len);
-            assert!(bin < BINS || len == LONGEST);
-            assert_eq!(len == last.0, bin == last.1, "{len} and {} share bin {bin}", last.0);
-            last = (len, bin);
-        }
     }
 }

@@ -103,6 +103,28 @@ pub fn fill(words: &impl Words, start: u64, n: u64, head: Granule) {
     }
 }
 
+/// Makes `count` parked blocks of `n` granules from `start` on.
+#[inline]
+pub fn lay(words: &impl Words, start: u64, n: u64, count: u64) {
+    let end = start + n * count;
+    let (mut at, mut head) = (start, start);
+    // From the first word to the last: the head before the tail, as in `fill`.
+    while at < end {
+        let first = at % PER_WORD;
+        let here = (PER_WORD - first).min(end - at);
+        let mask = span(first, here);
+        let mut blocks = LOW & mask;
+        while head < at + here {
+            blocks ^= 0b11 << (2 * (head % PER_WORD));
+            head += n;
+        }
+        let number = at / PER_WORD;
+        let others = if mask == !0 { 0 } else { load(words, number) & !mask };
+        store(words, number, others | blocks);
+        at += here;
+    }
+}
+
 /// Frees `start .. start + n`.
 ///
 /// From the last word to the first: while the head stands, nothing in between can be taken for a
@@ -110,6 +132,10 @@ pub fn fill(words: &impl Words, start: u64, n: u64, head: Granule) {
 #[inline]
 pub fn clear(words: &impl Words, start: u64, n: u64) {
     let first = start / PER_WORD;
+    if start % PER_WORD + n <= PER_WORD {
+        // Most often there is one word.
+        return store(words, first, load(words, first) & !span(start % PER_WORD, n));
+    }
     let mut end = start + n;
     while end > start {
         let number = (end - 1) / PER_WORD;
@@ -124,34 +150,34 @@ pub fn clear(words: &impl Words, start: u64, n: u64) {
 /// How many granules follow `at` as inner ones: the block that begins at `at` has one more.
 #[inline]
 pub fn inner_after(words: &impl Words, at: u64) -> u64 {
-    let mut n = 0;
-    let mut next = at + 1;
+    let first = (at + 1) % PER_WORD;
+    let mut number = (at + 1) / PER_WORD;
+    let mut n = inner_of(load(words, number) >> (2 * first));
+    if n < PER_WORD - first {
+        return n;
+    }
+    // The middle of a long block: whole words of inner granules.
     loop {
-        let first = next % PER_WORD;
-        let mut word = load(words, next / PER_WORD);
-        if first == 0 {
-            // The middle of a long block: whole words of inner granules.
-            while word == LOW {
-                n += PER_WORD;
-                next += PER_WORD;
-                word = load(words, next / PER_WORD);
-            }
+        number += 1;
+        let word = load(words, number);
+        if word != LOW {
+            return n + inner_of(word);
         }
-        word >>= 2 * first;
-        let inner = word & !(word >> 1) & LOW;
-        let run = u64::from((!inner & LOW).trailing_zeros() / 2);
-        n += run;
-        if run < PER_WORD - first {
-            return n;
-        }
-        next += run;
+        n += PER_WORD;
     }
 }
 
-/// The length of the live block at `at`, and its first word as it is when the block is parked: the quick
-/// way to free, one load or few, and one store if the caller goes on.
+/// How many granules of a word from its first on are inner ones.
 #[inline(always)]
-pub fn live_at(words: &impl Words, at: u64) -> Option<(u64, u64)> {
+fn inner_of(word: u64) -> u64 {
+    let inner = word & !(word >> 1) & LOW;
+    u64::from((!inner & LOW).trailing_zeros() / 2).min(PER_WORD)
+}
+
+/// The length of the live block at `at`, or more than `most` if it is longer, and its first word as it is when the block is
+/// parked: the quick way to free, one load or few, and one store if the caller goes on.
+#[inline(always)]
+pub fn live_at(words: &impl Words, at: u64, most: u64) -> Option<(u64, u64)> {
     let shift = 2 * (at % PER_WORD);
     let mut number = at / PER_WORD;
     let word = load(words, number);
@@ -164,7 +190,7 @@ pub fn live_at(words: &impl Words, at: u64) -> Option<(u64, u64)> {
     let mut n = 1 + u64::from((!inner & LOW).trailing_zeros() / 2);
     let mut last = at % PER_WORD + n;
     // As long as it reaches the end of a word it may go on in the next.
-    while last == PER_WORD {
+    while last == PER_WORD && n <= most {
         number += 1;
         let word = load(words, number);
         let inner = word & !(word >> 1) & LOW;
@@ -301,11 +327,27 @@ mod tests {
             fill(&a, start, n, Granule::Live);
             assert_eq!(get(&a, start), Granule::Live);
             assert_eq!(inner_after(&a, start), n - 1);
-            assert_eq!(live_at(&a, start).map(|(n, _)| n), Some(n));
+            assert_eq!(live_at(&a, start, 200).map(|(n, _)| n), Some(n));
             assert_eq!(head_at_or_before(&a, start + n - 1, 0), Some(start));
             clear(&a, start, n);
         }
         assert_eq!(free_runs(&a, 0, 8), FreeRuns::all(256));
+    }
+
+    #[test]
+    fn blocks_laid_at_once_are_as_those_laid_one_by_one() {
+        for n in 1..70 {
+            for (start, count) in [(0, 1), (31, 3), (40, 5), (7, 12)] {
+                let (a, b) = (array(32), array(32));
+                for words in [&a, &b] {
+                    fill(words, 0, start.max(1), Granule::Live);
+                    fill(words, start + n * count, 3, Granule::Live);
+                }
+                lay(&a, start, n, count);
+                (0..count).for_each(|i| fill(&b, start + i * n, n, Granule::Parked));
+                assert!((0..32).all(|at| load(&a, at) == load(&b, at)), "{count} of {n} at {start}");
+            }
+        }
     }
 
     proptest! {

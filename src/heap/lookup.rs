@@ -41,7 +41,9 @@ impl Heap {
             Usage::Large { .. } => page << shift,
             Usage::Tail { back } => page.checked_sub(back)? << shift,
             // A block of granules is shorter than a large one, so its head is not far.
-            Usage::Blocks(_) => granules::head_at_or_before(ground, at, at.saturating_sub(LARGE.max(8 << shift)))?,
+            Usage::Blocks(_) | Usage::Slab { .. } => {
+                granules::head_at_or_before(ground, at, at.saturating_sub(LARGE.max(8 << shift)))?
+            }
         };
         let n = Heap::measure(ground, start).ok()?;
         (at < start + n).then_some((start, n))
@@ -50,7 +52,7 @@ impl Heap {
     /// Calls `found(first, n)` for each run of granules of `page`, counted from its first, that belong to no
     /// live block.
     pub fn each_dead_run(ground: &impl Ground, page: u64, found: impl Fn(u64, u64)) {
-        if !matches!(Heap::usage(ground, page), Usage::Blocks(_)) {
+        if !matches!(Heap::usage(ground, page), Usage::Blocks(_) | Usage::Slab { .. }) {
             return;
         }
         let (first, end) = (page << ground.page_shift(), (page + 1) << ground.page_shift());

@@ -1,8 +1,9 @@
 //! A heap: which granules of a region belong to which block.
 //!
-//! Blocks that are allocated together lie together: requests are carved from the *run at hand*, a
+//! Lengths that are rare lie together as they are allocated: requests are carved from the *run at hand*, a
 //! parked stretch of the page at hand, whatever their sizes, until it is used up. Then a hole in a
-//! resident page, the next fresh page, or a hole anywhere becomes the run at hand. Just-freed blocks
+//! resident page, the next fresh page, or a hole anywhere becomes the run at hand. Short lengths that come
+//! often get pages of their own, *slabs* (`slabs.rs`), so that few pages hold what is used alike. Just-freed blocks
 //! wait in bins for a request of the same length. Blocks of 128 KiB and more are whole pages.
 //!
 //! Nothing here touches the program's memory: all that is known of blocks lies out of band, so
@@ -14,6 +15,8 @@
 
 pub mod granules;
 
+pub mod classes;
+
 pub mod bins;
 pub mod space;
 
@@ -23,16 +26,22 @@ mod afar;
 mod stretch;
 
 mod large;
+mod slabs;
+
 mod refill;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod simulated;
 
 use crate::page::table::{Group, Usage, GROUP_PAGES};
-use bins::{Bins, Shelves, BINNED};
+use bins::{Bins, Shelves};
+use classes::{class_len, BINNED};
 use core::sync::atomic::AtomicU64;
 use granules::{Granule, Words};
 pub use lookup::NotABlock;
+use slabs::Slabs;
 
 /// What a heap stands on: its page table, its granule words, and the pager's promises.
 pub trait Ground: Words + Shelves {
@@ -80,6 +89,7 @@ pub struct Block {
 #[repr(C)]
 pub struct Heap {
     bins: Bins,
+    slabs: Slabs,
     run: Run,
     /// From this granule on nothing was ever handed out.
     frontier: u64,
@@ -124,6 +134,7 @@ impl Heap {
     /// A heap without blocks; all zero.
     pub const EMPTY: Heap = Heap {
         bins: Bins::EMPTY,
+        slabs: Slabs::EMPTY,
         run: Run { start: 0, len: 0, zero: false },
         frontier: 0,
         hints: [0; CLASSES],
@@ -148,18 +159,27 @@ impl Heap {
     /// Hands out a short block of at least `n` granules if its bin has one: the quick way.
     #[inline(always)]
     pub fn take_binned(&mut self, ground: &impl Ground, n: u64) -> Option<Block> {
-        let start = self.bins.take(n)?;
+        let (start, len) = self.bins.take(n)?;
         granules::unpark(ground, start);
         self.live += 1;
-        Some(Block { start, len: bins::class_len(n), zero: false })
+        Some(Block { start, len, zero: false })
     }
 
     /// Hands out a block of `n` granules if one is at hand: no search, no promise.
     pub fn allocate_at_hand(&mut self, ground: &impl Ground, n: u64) -> Option<Block> {
         if n <= BINNED {
-            return self.take_binned(ground, n).or_else(|| self.carve(ground, bins::class_len(n)));
+            let block = self.take_binned(ground, n);
+            if block.is_some() {
+                return block;
+            }
+            if self.is_frequent(ground, n) {
+                return if self.cut_from_slab(ground, n) { self.take_binned(ground, n) } else { None };
+            }
+            let block = self.carve(ground, class_len(n))?;
+            self.note_carved(block.len);
+            return Some(block);
         }
-        let n = bins::class_len(n);
+        let n = class_len(n);
         let Some(start) = self.bins.take_long(n) else {
             return self.carve(ground, n);
         };
@@ -172,9 +192,18 @@ impl Heap {
     /// of two). With `zero`, large blocks come zeroed.
     #[inline]
     pub fn allocate(&mut self, ground: &impl Ground, n: u64, align: u64, zero: bool) -> Result<Block, NoRoom> {
-        if align <= 1 && self.bins.restock(ground, bins::class_len(n)) {
+        if align <= 1 && self.bins.restock(ground, class_len(n)) {
             return self.allocate_at_hand(ground, n).ok_or(NoRoom::Region);
         }
+        let found = self.allocate_anew(ground, n, align, zero);
+        if found.is_err() && self.dissolve_slabs(ground) {
+            self.allocate_anew(ground, n, align, zero)
+        } else {
+            found
+        }
+    }
+
+    fn allocate_anew(&mut self, ground: &impl Ground, n: u64, align: u64, zero: bool) -> Result<Block, NoRoom> {
         if align > 1 || n > CARVED {
             let block = self.allocate_long(ground, n, align, zero)?;
             self.live += 1;
@@ -183,7 +212,11 @@ impl Heap {
         if let Some(block) = self.allocate_at_hand(ground, n) {
             return Ok(block);
         }
-        self.refill(ground, bins::class_len(n))?;
+        if n <= BINNED && self.is_frequent(ground, n) {
+            self.restock_from_slabs(ground, n)?;
+        } else {
+            self.refill(ground, class_len(n))?;
+        }
         self.allocate_at_hand(ground, n).ok_or(NoRoom::Region)
     }
 
@@ -209,7 +242,7 @@ impl Heap {
             return self.allocate_large(ground, n, align, zero);
         }
         // Rounded to its class, unless that would make it look like a large one.
-        let n = Some(bins::class_len(n)).filter(|rounded| !Heap::is_large(ground, *rounded)).unwrap_or(n);
+        let n = Some(class_len(n)).filter(|rounded| !Heap::is_large(ground, *rounded)).unwrap_or(n);
         let start = self.find(ground, n, align)?;
         let more = if align <= 1 { self.more_of(ground, start, n) } else { 0 };
         let zero = self.occupy(ground, start, n + more * n)?;
@@ -235,10 +268,14 @@ impl Heap {
 
     fn set_usage(&mut self, ground: &impl Ground, page: u64, usage: Usage) {
         let group = ground.group(page / GROUP_PAGES);
-        if let Some(page) = group.pages.get((page % GROUP_PAGES) as usize) {
-            page.set_usage(usage);
+        if let Some(entry) = group.pages.get((page % GROUP_PAGES) as usize) {
+            entry.set_usage(usage);
         }
         group.forget_free_runs();
+        if usage == Usage::Free {
+            group.note_free();
+            self.slabs.lowest_free = self.slabs.lowest_free.min(page);
+        }
     }
 
     fn usage(ground: &impl Ground, page: u64) -> Usage {
@@ -249,45 +286,35 @@ impl Heap {
         group.pages.get((page % GROUP_PAGES) as usize).map_or(Usage::Free, |page| page.usage())
     }
 
-    /// Frees the live block at `start` if its bin has room: its length in granules. `None`, and nothing
-    /// has changed, if it has not, or there is no live block of granules.
+    /// Frees the live block at `start` if its bin has room, or it lies in a slab: its length in granules. `None`, and nothing
+    /// has changed, if not, or if there is no short block that is live.
     #[inline(always)]
     pub fn free_binned(&mut self, ground: &impl Ground, start: u64) -> Option<u64> {
-        let (n, parked) = granules::live_at(ground, start)?;
-        if !self.bins.keep(start, n) {
+        let (n, parked) = granules::live_at(ground, start, BINNED)?;
+        if self.bins.keep(start, n) {
+            granules::park(ground, start, parked);
+        } else if n > BINNED || !self.vacate_in_slab(ground, start) {
             return None;
         }
-        granules::park(ground, start, parked);
         self.live -= 1;
         Some(n)
     }
 
     /// Frees the live block at `start`; returns its length in granules.
+    #[inline]
     pub fn free(&mut self, ground: &impl Ground, start: u64) -> Result<u64, NotABlock> {
         let n = Heap::measure(ground, start)?;
         self.live -= 1;
         if n <= BINNED {
-            granules::set(ground, start, Granule::Parked);
-            if !self.bins.keep(start, n) {
-                self.make_room_and_keep(ground, start, n);
+            if self.bins.keep(start, n) {
+                granules::set(ground, start, Granule::Parked);
+            } else {
+                self.vacate(ground, start, n);
             }
         } else {
             self.free_long(ground, start, n);
         }
         Ok(n)
-    }
-
-    #[cold]
-    fn make_room_and_keep(&mut self, ground: &impl Ground, start: u64, n: u64) {
-        if !self.shelve(ground, n) {
-            let (oldest, count) = self.bins.take_oldest_half(n);
-            for old in oldest.iter().take(count) {
-                self.vacate(ground, u64::from(*old), n);
-            }
-        }
-        if !self.bins.keep(start, n) {
-            self.vacate(ground, start, n);
-        }
     }
 
     /// Makes room in the bin of `n` by its shelf: in a heap that is worth it, and for a part of it.
@@ -316,8 +343,12 @@ impl Heap {
         if granules::get(ground, start) != Granule::Live {
             return self.resize_large(ground, start, old, new);
         }
-        if new == old || bins::class_len(new) == old {
+        if new == old || class_len(new) == old {
             return true;
+        }
+        if let Usage::Slab { .. } = Heap::usage(ground, start >> ground.page_shift()) {
+            // Neighbours are of one length. A block of which much is not needed any more moves if that costs no fault.
+            return new < old && (new * 2 >= old || !Heap::is_resident(ground, start));
         }
         if new < old {
             granules::fill(ground, start + new, old - new, Granule::Parked);

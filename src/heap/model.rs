@@ -1,109 +1,14 @@
 //! The heap on simulated ground, against a map of blocks: whatever is asked and freed, blocks never
 //! overlap, pages are promised exactly while a block touches them, what is said to be zero was not written, and in the end nothing is left.
 
-use super::bins::SHELF_ENTRIES;
-use super::granules::{self, Granule, Words};
+use super::granules::{self, Granule};
+use super::simulated::Simulated;
 use super::*;
-use crate::page::table::{Group, GROUP_PAGES};
 use proptest::prelude::*;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Not a multiple of a group.
 const PAGES: u64 = 300;
-
-struct Simulated {
-    groups: Vec<Group>,
-    words: Vec<AtomicU64>,
-    freed: Vec<AtomicU64>,
-    shelves: Vec<AtomicU32>,
-    promised: RefCell<Vec<bool>>,
-    /// Granules of blocks there ever were since their page was promised.
-    written: RefCell<Vec<bool>>,
-    budget: u64,
-    pages: u64,
-}
-
-impl Simulated {
-    fn new(pages: u64, budget: u64) -> Simulated {
-        let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
-        Simulated {
-            groups: (0..pages.div_ceil(GROUP_PAGES)).map(|_| Group::default()).collect(),
-            words: zeros(pages as usize * 8 + 64),
-            freed: zeros(pages as usize * 4 + 64),
-            shelves: (0..SHELF_ENTRIES).map(|_| AtomicU32::new(0)).collect(),
-            promised: RefCell::new(vec![false; pages as usize]),
-            written: RefCell::new(vec![false; pages as usize * 256]),
-            budget,
-            pages,
-        }
-    }
-
-    /// The program writes a block.
-    fn write(&self, start: u64, len: u64) {
-        self.written.borrow_mut()[start as usize..(start + len) as usize].fill(true);
-    }
-
-    fn is_written(&self, start: u64, len: u64) -> bool {
-        self.written.borrow()[start as usize..(start + len) as usize].contains(&true)
-    }
-}
-
-impl Words for Simulated {
-    fn word(&self, number: u64) -> &AtomicU64 {
-        &self.words[number as usize]
-    }
-}
-
-impl Shelves for Simulated {
-    fn shelf_entry(&self, number: usize) -> &AtomicU32 {
-        &self.shelves[number]
-    }
-    fn back_shelf(&self, number: usize) -> bool {
-        // Some shelves have no frames.
-        number % 2048 < 1500
-    }
-}
-
-impl Ground for Simulated {
-    fn page_shift(&self) -> u32 {
-        8
-    }
-    fn pages(&self) -> u64 {
-        self.pages
-    }
-    fn backed_groups(&self) -> u64 {
-        self.groups.len() as u64
-    }
-    fn group(&self, number: u64) -> &Group {
-        &self.groups[number as usize]
-    }
-    fn freed_word(&self, number: u64) -> &AtomicU64 {
-        &self.freed[number as usize]
-    }
-    fn back(&self, _page: u64, _n: u64, _with_granules: bool) -> bool {
-        true
-    }
-    fn promise(&self, page: u64, n: u64, _zero: bool) -> Option<bool> {
-        let mut promised = self.promised.borrow_mut();
-        if promised.iter().filter(|p| **p).count() as u64 + n > self.budget {
-            return None;
-        }
-        for page in page..page + n {
-            assert!(!promised[page as usize], "page {page} promised twice");
-            promised[page as usize] = true;
-        }
-        self.written.borrow_mut()[page as usize * 256..(page + n) as usize * 256].fill(false);
-        Some(true)
-    }
-    fn release(&self, page: u64, n: u64) {
-        for page in page..page + n {
-            assert!(self.promised.borrow()[page as usize], "page {page} was not promised");
-            self.promised.borrow_mut()[page as usize] = false;
-        }
-    }
-}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -115,8 +20,17 @@ enum Step {
     Flush,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let size = prop_oneof![12 => 1u64..40, 6 => 30u64..600, 2 => 600u64..9000, 1 => 8000u64..30000];
+/// Sizes of all kinds; or a few that come again and again, so that they get slabs.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let any = prop_oneof![12 => 1u64..40, 6 => 30u64..600, 2 => 600u64..9000, 1 => 8000u64..30000].boxed();
+    let few = (1u64..65, 1u64..20, 40u64..65).prop_flat_map(|(a, b, c)| {
+        let size = prop_oneof![20 => Just(a), 10 => Just(b), 10 => Just(c), 1 => 1u64..1000].boxed();
+        proptest::collection::vec(step(size), 1..1500)
+    });
+    prop_oneof![proptest::collection::vec(step(any), 1..400), few]
+}
+
+fn step(size: BoxedStrategy<u64>) -> impl Strategy<Value = Step> {
     prop_oneof![
         10 => (size.clone(), prop_oneof![8 => Just(0u32), 1 => 0u32..11]).prop_map(|(n, a)| Step::Allocate(n, a)),
         8 => any::<usize>().prop_map(Step::Free),
@@ -127,6 +41,34 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What the page table says of slabs is what the granules say, and what the heap counts.
+fn check_slabs(ground: &Simulated, heap: &Heap) {
+    let (mut slabs, mut pages, mut held) = (0, 0, 0);
+    for page in 0..ground.pages {
+        let heads =
+            (page * 256..(page + 1) * 256).filter(|at| matches!(granules::get(ground, *at), Granule::Live | Granule::Parked));
+        let blocks: Vec<(u64, u64)> = heads.map(|at| (at, granules::inner_after(ground, at) + 1)).collect();
+        match Heap::usage(ground, page) {
+            Usage::Slab { class, used } => {
+                let len = classes::short_len(usize::from(class));
+                assert!(
+                    blocks.iter().all(|(at, n)| *n == len && (at % 256).is_multiple_of(len)),
+                    "{blocks:?} in a slab of {len}"
+                );
+                assert_eq!(used, blocks.len() as u64);
+                assert!(used > 0, "an empty slab");
+                slabs += 1;
+            }
+            Usage::Blocks(_) => {
+                pages += 1;
+                held += blocks.iter().map(|(_, n)| n).sum::<u64>();
+            }
+            _ => assert!(blocks.is_empty()),
+        }
+    }
+    assert_eq!((heap.slabs.pages, heap.pages, heap.held), (slabs, pages, held));
+}
+
 fn empty_heap() -> Box<Heap> {
     // SAFETY-free: every field of a heap is a plain number, and the type says that zeros are valid.
     Box::new(Heap::EMPTY)
@@ -135,13 +77,13 @@ fn empty_heap() -> Box<Heap> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
     #[test]
-    fn blocks_never_overlap_and_nothing_is_lost(steps in proptest::collection::vec(step(), 1..400), budget in 40u64..PAGES) {
+    fn blocks_never_overlap_and_nothing_is_lost(steps in steps(), budget in 40u64..PAGES) {
         let ground = Simulated::new(PAGES, budget);
         let mut heap = empty_heap();
         let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
         let mut noted = 0;
         let nth = |blocks: &BTreeMap<u64, u64>, i: usize| blocks.keys().nth(i.checked_rem(blocks.len()).unwrap_or(0)).copied();
-        for step in steps {
+        for (number, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Allocate(n, align) => {
                     if let Ok(block) = heap.allocate(&ground, n, 1 << align, false) {
@@ -187,6 +129,9 @@ proptest! {
                 Step::Flush => heap.flush(&ground),
             }
             prop_assert_eq!(heap.live(), blocks.len() as u64 + noted);
+            if number % 16 == 0 {
+                check_slabs(&ground, &heap);
+            }
             for (start, len) in &blocks {
                 prop_assert_eq!(Heap::measure(&ground, *start), Ok(*len));
                 prop_assert_eq!(Heap::block_around(&ground, start + len / 2), Some((*start, *len)));
@@ -303,6 +248,45 @@ fn what_short_blocks_have_written_is_not_taken_for_zero() {
         heap.flush(&ground);
         for _ in 0..4 {
             ask(&mut heap, 257 + random(300));
+        }
+    }
+}
+
+/// Asks for blocks of `n` granules until there is no room, as malloc does: their starts.
+fn fill(ground: &Simulated, heap: &mut Heap, n: u64) -> Vec<u64> {
+    let mut ask = || {
+        heap.allocate(ground, n, 1, false).or_else(|_| {
+            heap.flush(ground);
+            heap.allocate(ground, n, 1, false)
+        })
+    };
+    core::iter::from_fn(|| ask().ok()).map(|block| block.start).collect()
+}
+
+/// The region is filled with blocks of one length, a part of them is freed, and all that is free is had again, for blocks of
+/// that length and of others: what lies in slabs is no less free than the rest.
+#[test]
+fn no_request_fails_as_long_as_there_is_room() {
+    for (pages, budget) in [(1, 1), (3, 3), (100, 100), (200, 100)] {
+        for n in [1u64, 2, 4, 16] {
+            let ground = Simulated::new(pages, budget);
+            let mut heap = empty_heap();
+            let mut blocks = fill(&ground, &mut heap, n);
+            assert_eq!(blocks.len() as u64, budget * 256 / n);
+            for round in 1..6 {
+                let (freed, kept): (Vec<u64>, Vec<u64>) = blocks.iter().partition(|start| (*start / n * 7 / 3) % round == 0);
+                freed.iter().for_each(|start| assert!(heap.free(&ground, *start).is_ok()));
+                // First with blocks half as long, which go again.
+                if n > 1 {
+                    let halves = fill(&ground, &mut heap, n / 2);
+                    assert_eq!(halves.len(), 2 * freed.len(), "{pages} pages, blocks of {n}, round {round}");
+                    halves.iter().for_each(|start| assert!(heap.free(&ground, *start).is_ok()));
+                }
+                let new = fill(&ground, &mut heap, n);
+                assert_eq!(new.len(), freed.len(), "{pages} pages, blocks of {n}, round {round}");
+                blocks = [kept, new].concat();
+                check_slabs(&ground, &heap);
+            }
         }
     }
 }

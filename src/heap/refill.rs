@@ -18,7 +18,7 @@ impl Heap {
         let page = 1u64 << ground.page_shift();
         let rest = self.frontier.next_multiple_of(page) - self.frontier;
         let len = if rest >= n { rest } else { rest + page };
-        let full_below = self.frontier.div_ceil(page) <= self.pages + self.large;
+        let full_below = self.frontier.div_ceil(page) <= self.pages + self.slabs.pages + self.large;
         let grows = full_below && !self.is_loose(ground) && self.frontier + len <= ground.pages() * page;
         if grows && self.is_free(ground, self.frontier, len) {
             let start = self.frontier;
@@ -41,7 +41,7 @@ impl Heap {
     /// From this page on, blocks of granules lie too high: they came there when the room below was used
     /// up, and now cut the room for large blocks. Nothing is put beside them, so that they get fewer.
     pub(super) fn outlying(&self) -> u64 {
-        self.pages / 4 * 5 + 64
+        (self.pages + self.slabs.pages) / 4 * 5 + 64
     }
 
     /// Whether so much of the heap is holes that they are searched before it grows: three eighths, or

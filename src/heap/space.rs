@@ -57,7 +57,7 @@ pub fn page_runs(ground: &impl Ground, number: u64, page: &Page) -> FreeRuns {
     }
     match page.usage() {
         Usage::Free => FreeRuns::all(1 << ground.page_shift()),
-        Usage::Large { .. } | Usage::Tail { .. } => FreeRuns::default(),
+        Usage::Large { .. } | Usage::Tail { .. } | Usage::Slab { .. } => FreeRuns::default(),
         Usage::Blocks(Some(runs)) => runs,
         Usage::Blocks(None) => {
             let words = words_of_page(ground);
@@ -76,6 +76,12 @@ fn group_runs(ground: &impl Ground, number: u64, group: &Group) -> FreeRuns {
     let granules = 1 << ground.page_shift();
     let (mut prefix, mut max, mut run) = (None, 0, 0);
     for (first, page) in (number * GROUP_PAGES..).zip(&group.pages) {
+        if page.is_full() {
+            prefix = prefix.or(Some(run));
+            max = max.max(run);
+            run = 0;
+            continue;
+        }
         let runs = page_runs(ground, first, page);
         run += runs.prefix;
         if runs.prefix != granules {
@@ -132,6 +138,10 @@ fn fit_in_group(ground: &impl Ground, base: u64, group: &Group, wanted: u64, ali
     let mut run = Runner { start: base, len: 0, wanted, align };
     for (i, page) in (0..).zip(&group.pages) {
         let first = base + i * granules;
+        if page.is_full() {
+            run.restart(first + granules);
+            continue;
+        }
         let runs = page_runs(ground, first >> ground.page_shift(), page);
         if let Some(start) = run.extend(runs.prefix) {
             return Some(start);
@@ -183,4 +193,36 @@ pub fn next_run(ground: &impl Ground, at: u64, end: u64, wanted: u64) -> Option<
         }
     }
     None
+}
+
+/// The first page from `from` on that is a slab which may have room.
+pub fn next_roomy(ground: &impl Ground, from: u64) -> Option<u64> {
+    let mut first = from % GROUP_PAGES;
+    for number in from / GROUP_PAGES..ground.backed_groups() {
+        if let Some(page) = ground.group(number).roomy_from(first) {
+            return Some(number * GROUP_PAGES + page);
+        }
+        first = 0;
+    }
+    None
+}
+
+/// The first page from `from` on that is free; beyond the backed groups all are.
+pub fn next_free_page(ground: &impl Ground, from: u64) -> u64 {
+    let backed = ground.backed_groups();
+    let mut first = from % GROUP_PAGES;
+    for number in from / GROUP_PAGES..backed {
+        let group = ground.group(number);
+        if !group.has(Group::TAKEN) {
+            let free = |page: &Page| page.usage() == Usage::Free;
+            if let Some(page) = group.pages.iter().skip(first as usize).position(free) {
+                return number * GROUP_PAGES + first + page as u64;
+            }
+            if first == 0 {
+                group.mark(Group::TAKEN);
+            }
+        }
+        first = 0;
+    }
+    from.max(backed * GROUP_PAGES)
 }

@@ -40,7 +40,7 @@ impl Heap {
             let free = match Heap::usage(ground, at >> shift) {
                 Usage::Free => stop - at,
                 Usage::Blocks(_) => granules::free_from(ground, at, stop),
-                Usage::Large { .. } | Usage::Tail { .. } => 0,
+                Usage::Large { .. } | Usage::Tail { .. } | Usage::Slab { .. } => 0,
             };
             at += free;
             if at < stop {
@@ -122,8 +122,8 @@ impl Heap {
         }
     }
 
-    /// Frees the granules of a parked or live stretch, and the pages that they leave empty.
-    pub(super) fn vacate(&mut self, ground: &impl Ground, start: u64, n: u64) {
+    /// Frees the granules of a parked or live stretch that lies in no slab, and the pages that they leave empty.
+    pub(super) fn vacate_stretch(&mut self, ground: &impl Ground, start: u64, n: u64) {
         let shift = ground.page_shift();
         granules::clear(ground, start, n);
         self.held -= n;

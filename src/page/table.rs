@@ -59,6 +59,13 @@ pub enum Usage {
     /// Blocks that the granules describe. The free runs are `None` when they changed since they were
     /// last measured.
     Blocks(Option<FreeRuns>),
+    /// A slab: blocks of one class of lengths, from the page's begin on, that the granules describe.
+    Slab {
+        /// The class.
+        class: u8,
+        /// How many blocks are live or parked.
+        used: u64,
+    },
     /// A block of `pages` whole pages begins here.
     Large {
         /// Its length in pages.
@@ -74,14 +81,20 @@ pub enum Usage {
 const FIELD: u32 = 17;
 const FIELD_MASK: u64 = (1 << FIELD) - 1;
 
+/// A page of blocks without a free run.
+const FULL: u64 = Usage::Blocks(Some(FreeRuns { prefix: 0, max: 0, suffix: 0 })).pack();
+/// The lowest three bits of a page that belongs to a large block; those of its tail and of slabs are higher.
+const LARGE: u64 = 3;
+
 impl Usage {
     const fn pack(self) -> u64 {
         match self {
             Usage::Free => 0,
             Usage::Blocks(None) => 1,
             Usage::Blocks(Some(runs)) => 2 | runs.prefix << 3 | runs.max << (3 + FIELD) | runs.suffix << (3 + 2 * FIELD),
-            Usage::Large { pages } => 3 | pages << 3,
+            Usage::Large { pages } => LARGE | pages << 3,
             Usage::Tail { back } => 4 | back << 3,
+            Usage::Slab { class, used } => 5 | (class as u64) << 3 | used << 11,
         }
     }
 
@@ -95,8 +108,9 @@ impl Usage {
                 max: rest >> FIELD & FIELD_MASK,
                 suffix: rest >> (2 * FIELD) & FIELD_MASK,
             })),
-            3 => Usage::Large { pages: rest },
-            _ => Usage::Tail { back: rest },
+            LARGE => Usage::Large { pages: rest },
+            4 => Usage::Tail { back: rest },
+            _ => Usage::Slab { class: rest as u8, used: rest >> 8 },
         }
     }
 }
@@ -106,6 +120,13 @@ impl Page {
     #[inline]
     pub fn usage(&self) -> Usage {
         Usage::unpack(self.usage.load(Ordering::Relaxed))
+    }
+
+    /// Whether the page is known to have no free run that serves any length.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        let word = self.usage.load(Ordering::Relaxed);
+        word == FULL || word & 7 >= LARGE
     }
 
     /// Says what the heap keeps here.
@@ -124,7 +145,8 @@ pub struct Group {
     flags: AtomicU32,
     /// Which pages hold blocks that other threads freed: one bit a page.
     pub freed: AtomicU64,
-    _spare: u64,
+    /// Which pages are slabs that have room for more blocks, as far as is known: one bit a page.
+    roomy: AtomicU64,
     /// The pages.
     pub pages: [Page; GROUP_PAGES as usize],
 }
@@ -137,7 +159,7 @@ impl Default for Group {
             suffix: AtomicU32::new(0),
             flags: AtomicU32::new(0),
             freed: AtomicU64::new(0),
-            _spare: 0,
+            roomy: AtomicU64::new(0),
             pages: core::array::from_fn(|_| Page::default()),
         }
     }
@@ -149,6 +171,8 @@ impl Group {
     /// The words in which other threads free have frames.
     pub const FREED: u32 = 2;
     const MEASURED: u32 = 4;
+    /// No page of the group is free.
+    pub const TAKEN: u32 = 8;
 
     /// Whether `flag` is set.
     #[inline]
@@ -180,6 +204,38 @@ impl Group {
         self.mark(Group::MEASURED);
     }
 
+    /// From which page of the group on there is a slab that may have room, at `from` or behind.
+    #[inline]
+    pub fn roomy_from(&self, from: u64) -> Option<u64> {
+        let roomy = self.roomy.load(Ordering::Relaxed) >> from;
+        (roomy != 0).then(|| from + u64::from(roomy.trailing_zeros()))
+    }
+
+    /// Whether page `page` of the group is a slab that has room, as far as is known.
+    #[inline]
+    pub fn is_roomy(&self, page: u64) -> bool {
+        self.roomy.load(Ordering::Relaxed) >> page & 1 != 0
+    }
+
+    /// Says whether page `page` of the group is a slab that has room.
+    #[inline]
+    pub fn set_roomy(&self, page: u64, roomy: bool) {
+        let others = self.roomy.load(Ordering::Relaxed) & !(1 << page);
+        self.roomy.store(others | u64::from(roomy) << page, Ordering::Relaxed);
+    }
+
+    /// No page of the group is one.
+    pub fn forget_roomy(&self) {
+        self.roomy.store(0, Ordering::Relaxed);
+    }
+
+    /// A page of the group has become free.
+    pub fn note_free(&self) {
+        if self.has(Group::TAKEN) {
+            self.flags.fetch_and(!Group::TAKEN, Ordering::Relaxed);
+        }
+    }
+
     /// Forgets the free runs: something changed.
     #[inline]
     pub fn forget_free_runs(&self) {
@@ -202,8 +258,12 @@ mod tests {
             Usage::Blocks(Some(runs)),
             Usage::Large { pages: 1 << 40 },
             Usage::Tail { back: 12345 },
+            Usage::Slab { class: 200, used: 65536 },
         ] {
             assert_eq!(Usage::unpack(usage.pack()), usage);
+            let page = Page::default();
+            page.set_usage(usage);
+            assert_eq!(page.is_full(), matches!(usage, Usage::Large { .. } | Usage::Tail { .. } | Usage::Slab { .. }));
         }
         assert_eq!(Usage::unpack(0), Usage::Free);
     }

@@ -8,8 +8,9 @@ pub mod thread;
 pub mod limits;
 pub mod torture;
 
-pub mod file;
 pub mod memory;
+
+pub mod file;
 
 pub mod medium;
 

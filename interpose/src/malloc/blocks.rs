@@ -15,7 +15,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use vmcore::engine::Engine;
 use vmcore::events::stats::Counter;
-use vmcore::heap::bins::BINNED;
+use vmcore::heap::classes::BINNED;
 use vmcore::heap::{Block, Ground, Heap, NoRoom, NotABlock};
 use vmcore::pager::Place;
 use vmcore::region::Owner;

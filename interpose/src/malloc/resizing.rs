@@ -44,7 +44,8 @@ pub fn reallocate(address: usize, size: usize) -> Result<Option<NonNull<u8>>, Ba
         return Ok(NonNull::new(address as *mut u8));
     }
     let Some(target) = allocate_at_hand(size).or_else(|| allocate(size, GRANULE, false)) else {
-        return Ok(None);
+        // A block that is to be shorter can stay.
+        return Ok(NonNull::new(address as *mut u8).filter(|_| new < old));
     };
     let to = target.as_ptr() as usize;
     let moved = place.map_or(0, |place| move_whole_pages(&place, address, old, to, new));
