@@ -219,6 +219,7 @@ impl Engine {
                 place.collect(heap);
                 heap.flush(&place);
                 if heap.live() == 0 {
+                    place.unback_blocks();
                     self.enlist(&place);
                 }
             });

@@ -154,6 +154,10 @@ for policy in clock fifo; do
     same "phase A: a page for each thread, $policy" VMALLOC_HEAP=4K VMALLOC_SWAP=0 VMALLOC_POLICY=$policy -- "$p/phase_a" 32
 done
 check "vmalloc.h wherever it is included" scripts/lib/try_header.sh "$work"
+for policy in clock fifo; do
+    same "idle threads, $policy" VMALLOC_SWAP=0 TEST_EXPECT_NULL=1 VMALLOC_POLICY=$policy -- "$p/idle_threads" 60 7400000
+    same -p "idle threads, $policy, with swap" VMALLOC_ARENA=2M VMALLOC_SWAP=8M TEST_EXPECT_NULL=1 VMALLOC_POLICY=$policy -- "$p/idle_threads" 60 9000000
+done
 # The table on stderr comes at exit, and leaves standard output alone.
 if wanted "table on stderr"; then
     run "$work/out" "$work/err" 60 env LD_PRELOAD="$library" VMALLOC_STATS=- "$p/vector_multiply" 1000

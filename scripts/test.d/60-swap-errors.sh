@@ -48,3 +48,18 @@ elif have strace && strace -o /dev/null true 2>/dev/null; then
 else
     skip "EIO and ENOSPC" "strace cannot be used here"
 fi
+
+# The swap file has its length from the first malloc on; its blocks come with the pages that need them.
+whole_length() {
+    local length blocks
+    coproc under { LD_PRELOAD="$library" VMALLOC_SWAP=16M exec bash -c 'echo ready; read -r _'; }
+    read -r _ <&"${under[0]}"
+    read -r length blocks < <(stat -Lc '%s %b' $(find "/proc/$under_PID/fd" -lname '/*(deleted)' ! -lname '*memfd*'))
+    echo >&"${under[1]}"
+    wait "$under_PID"
+    echo "$length bytes long, $blocks blocks"
+    [ "$length" = 16777216 ] && [ "$blocks" = 0 ]
+}
+export -f whole_length
+export library
+check "the swap file has its length from the start" bash -c whole_length

@@ -284,10 +284,15 @@ impl FramePool {
         taken + (self.len() / 8).max(12) < self.len()
     }
 
-    /// One more frame serves bookkeeping, seen at `address`, for ever.
+    /// One more frame serves bookkeeping, seen at `address`.
     pub fn note_bookkeeping(&self, frame: FrameIndex, address: usize) {
         self.frame(frame).set_user(User::Bookkeeping(address));
         self.bookkeeping.fetch_add(1, Relaxed);
+    }
+
+    /// One frame less does, and is about to be given back.
+    pub fn forget_bookkeeping(&self) {
+        self.bookkeeping.fetch_sub(1, Relaxed);
     }
 
     /// Frames of growing bookkeeping.

@@ -186,6 +186,11 @@ impl Group {
         self.flags.fetch_or(flag, Ordering::Release);
     }
 
+    /// Takes the flag [`Group::BITS`] back; those who read the words without it read zeros, as before.
+    pub fn forget_bits(&self) {
+        self.flags.fetch_and(!Group::BITS, Ordering::Release);
+    }
+
     /// The free runs, unless something changed since they were stored.
     #[inline]
     pub fn free_runs(&self) -> Option<FreeRuns> {

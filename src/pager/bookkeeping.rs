@@ -1,13 +1,15 @@
 //! Bookkeeping that grows with the heap: page table, granule words, words of freed blocks, shelves. It gets its frames from
-//! the pool and keeps them; in an engine for who counts it lies in memory beside the arena. What has no frame yet is a
+//! the pool and keeps them, but for those of granule words and shelves of regions without blocks when memory is short; in an engine for who counts it lies in memory beside the arena. What has no frame yet is a
 //! read-only mapping of nothing, which reads as zeros, and zeros mean `Void` and free.
 
 use super::place::Place;
 use crate::engine::Engine;
+use crate::frames::User;
+use crate::index::FrameIndex;
 use crate::page::table::{Group, GROUP_PAGES};
 use crate::region::RECORD;
 use crate::sys::memory::{self, Protection};
-use crate::sys::thread::Quiet;
+use crate::sys::thread::{self, Quiet};
 
 impl Place {
     /// See [`Ground::back`](crate::heap::Ground::back).
@@ -75,8 +77,49 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Gives back the frames of granule words and shelves, which all say that there is nothing: no block lies in the region, live or
+    /// parked. The caller keeps all others out.
+    pub(crate) fn unback_blocks(&self) {
+        let (engine, region) = (self.engine, self.region);
+        let has_words = (0..region.groups()).any(|number| self.group_at(number).has(Group::BITS));
+        if engine.is_exact() || !(has_words || region.has_shelves()) {
+            return;
+        }
+        let (span, shift) = (engine.span(), engine.page_shift());
+        let (granules, shelves) =
+            (self.base + span.granules..self.base + span.freed, self.base + span.shelves..self.base + span.len);
+        for frame in engine.frames().all_from(0) {
+            match engine.frames().frame(frame).user() {
+                User::Bookkeeping(at) if granules.contains(&at) => {
+                    self.group_at(((at - granules.start) >> shift) as u64).forget_bits();
+                    engine.unmap_bookkeeping(at, frame);
+                }
+                User::Bookkeeping(at) if shelves.contains(&at) => {
+                    region.forget_shelf((at - shelves.start) >> shift);
+                    engine.unmap_bookkeeping(at, frame);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
 impl Engine {
-    /// Gives the bookkeeping page at `at` a frame for ever.
+    /// Takes the frame of the bookkeeping page at `at` back; the page reads as zeros, which it did before.
+    fn unmap_bookkeeping(&'static self, at: usize, frame: FrameIndex) {
+        let quiet = Quiet::begin();
+        // SAFETY: bookkeeping space of a region of ours, whose bytes are all zero or say nothing.
+        while unsafe { memory::unback(at, self.page_size(), Protection::Read) }.is_err() {
+            // Close to the limit of mappings it may take a moment.
+            thread::nap();
+        }
+        self.frames().forget_bookkeeping();
+        self.frames().give(frame, 1, &quiet);
+        self.charge().give(1);
+    }
+
+    /// Gives the bookkeeping page at `at` a frame.
     pub(crate) fn map_bookkeeping(&'static self, at: usize) -> bool {
         if self.is_exact() {
             // SAFETY: the address is bookkeeping space of a region of ours that nothing backs yet.

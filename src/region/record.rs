@@ -232,6 +232,16 @@ impl Region {
     pub fn set_shelf(&self, page: usize) {
         self.shelves.fetch_or(1 << page, Ordering::Relaxed);
     }
+
+    /// Whether any page of the shelves has a frame.
+    pub fn has_shelves(&self) -> bool {
+        self.shelves.load(Ordering::Relaxed) != 0
+    }
+
+    /// It has none any more.
+    pub fn forget_shelf(&self, page: usize) {
+        self.shelves.fetch_and(!(1 << page), Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

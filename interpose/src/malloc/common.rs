@@ -29,11 +29,11 @@ impl Common {
 
     /// A block of `n` granules at a multiple of `align` granules.
     pub fn allocate(&self, engine: &'static Engine, n: u64, align: u64, zero: bool, size: usize) -> Option<NonNull<u8>> {
-        let found = self.find(engine, n, align, zero).or_else(|reason| {
+        let found = self.take_block(engine, n, align, zero).or_else(|reason| {
             if reason == NoRoom::Backing {
                 engine.collect_everywhere(None);
             }
-            self.find(engine, n, align, zero)
+            self.take_block(engine, n, align, zero)
         });
         let Ok((place, block)) = found else {
             return failed();
@@ -45,7 +45,7 @@ impl Common {
     }
 
     /// In the current region, in another of the kind, or in a new one.
-    fn find(&self, engine: &'static Engine, n: u64, align: u64, zero: bool) -> Result<(Place, Block), NoRoom> {
+    fn take_block(&self, engine: &'static Engine, n: u64, align: u64, zero: bool) -> Result<(Place, Block), NoRoom> {
         let take = |place: &Place| {
             if !reaches(place, align) || n > place.pages() << place.page_shift() {
                 return Err(NoRoom::Region);

@@ -24,7 +24,7 @@ static TAKEN: AtomicUsize = AtomicUsize::new(0);
 static LOOKER: AtomicU32 = AtomicU32::new(0);
 
 /// The address of `next`, which is looked up if need be; null during another look-up by the same thread, and if there is none.
-pub fn find(next: &Next) -> *mut core::ffi::c_void {
+pub fn look_up(next: &Next) -> *mut core::ffi::c_void {
     if let Some(known) = next.known() {
         return known;
     }

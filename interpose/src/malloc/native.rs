@@ -20,7 +20,7 @@ macro_rules! next {
     ($name:literal, $type:ty) => {{
         static NEXT: Next = Next::new($name);
         // SAFETY: the function has the type that its manual says; an Option of a function pointer is null for none.
-        unsafe { core::mem::transmute::<*mut c_void, Option<$type>>(lookup::find(&NEXT)) }
+        unsafe { core::mem::transmute::<*mut c_void, Option<$type>>(lookup::look_up(&NEXT)) }
     }};
 }
 
