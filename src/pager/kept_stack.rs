@@ -13,7 +13,7 @@ use crate::page::Access;
 use crate::sys::thread;
 
 /// What the pager may use of a stack below the caller.
-const BELOW: usize = 12 * 1024;
+const BELOW: usize = 20 * 1024;
 /// What it returns through, above.
 const ABOVE: usize = 512;
 
