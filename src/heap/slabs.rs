@@ -43,7 +43,7 @@ const PATIENCE: u32 = 7;
 impl Heap {
     /// Whether blocks of `n` granules are asked for so often that their class has slabs.
     pub(super) fn is_frequent(&self, ground: &impl Ground, n: u64) -> bool {
-        let enough = 1u64 << (ground.page_shift().min(8) + self.slabs.dissolved);
+        let enough = 1u64 << (ground.page_shift() + self.slabs.dissolved);
         self.slabs.carved.get(short_class(n)).is_some_and(|carved| u64::from(*carved) >= enough)
     }
 
