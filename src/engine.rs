@@ -16,7 +16,7 @@ use crate::index::RegionNumber;
 use crate::learning::ReadAhead;
 use crate::mapper::Mapper;
 use crate::region::{Region, Span};
-use crate::swap::{NoSwap, Swap};
+use crate::swap::{NoSwap, Swap, SwapDevice};
 use crate::sync::{self, Guard, Lock};
 use crate::sys::memory::{self, Protection};
 use crate::sys::Errno;
@@ -36,13 +36,13 @@ pub struct Hooks {
 pub struct Seams {
     /// What changes what the program sees.
     pub mapper: &'static dyn Mapper,
-    /// Swapped pages lie in a file of the swap directory; else in memory.
-    pub swap_in_file: bool,
+    /// Where swapped pages lie: on this device, which has room for all; else in a file of the swap directory.
+    pub swap: Option<&'static dyn SwapDevice>,
 }
 
 impl Seams {
     /// The process's own mappings, and a swap file.
-    pub const LIVE: Seams = Seams { mapper: &crate::mapper::SIGNAL, swap_in_file: true };
+    pub const LIVE: Seams = Seams { mapper: &crate::mapper::SIGNAL, swap: None };
 }
 
 /// Why an engine could not be made.
@@ -65,7 +65,6 @@ impl From<NoSwap> for StartError {
         match reason {
             NoSwap::DirTooLong => StartError::SwapDirTooLong,
             NoSwap::Dir(error) => StartError::SwapDir(error),
-            NoSwap::Memory(error) => StartError::Memory(error),
         }
     }
 }
@@ -197,8 +196,7 @@ impl Engine {
         let exact = regime == Regime::Exact;
         let (arena, tables, slot_words) = Arena::new(layout).map_err(StartError::Memory)?;
         let frames = FramePool::new(arena, tables, config.policy, exact);
-        let dir = seams.swap_in_file.then_some(config.swap_dir);
-        let swap = Swap::new(dir, layout.slots, layout.page_shift, slot_words).inspect_err(|_| {
+        let swap = Swap::new(seams.swap, config.swap_dir, layout.slots, layout.page_shift, slot_words).inspect_err(|_| {
             // SAFETY: nobody else knows the arena yet, and the tables are gone.
             unsafe { frames.arena().dissolve() }
         })?;

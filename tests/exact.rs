@@ -27,6 +27,7 @@ use vmcore::page::Access;
 use vmcore::pager::{Outcome, Place};
 use vmcore::policy::{by_name, POLICIES};
 use vmcore::region::{Outlook, Store};
+use vmcore::swap::SwapMemory;
 use vmcore::sys::memory::Protection;
 use vmcore::sys::Result;
 
@@ -36,20 +37,22 @@ const PAGE: usize = 4096;
 enum Ground {
     /// The process's own mappings: by its address.
     Live,
-    /// Page tables in plain memory: by its frame, if they say so.
-    Soft(&'static Soft<'static>),
+    /// Page tables and slots in plain memory: by its frame, if they say so.
+    Soft(&'static Soft<'static>, &'static SwapMemory),
 }
 
 impl Ground {
     fn soft(pages: u64) -> Ground {
         let table: Vec<AtomicU64> = (0..pages).map(|_| AtomicU64::new(0)).collect();
-        Ground::Soft(Box::leak(Box::new(Soft::new(Vec::leak(table)))))
+        let swap: &SwapMemory = Box::leak(Box::new(SwapMemory::new(pages as usize * PAGE)));
+        swap.open().unwrap();
+        Ground::Soft(Box::leak(Box::new(Soft::new(Vec::leak(table)))), swap)
     }
 
     fn seams(&self) -> Seams {
         match *self {
             Ground::Live => Seams::LIVE,
-            Ground::Soft(mapper) => Seams { mapper, swap_in_file: false },
+            Ground::Soft(mapper, swap) => Seams { mapper, swap: Some(swap) },
         }
     }
 
@@ -61,7 +64,7 @@ impl Ground {
                 crate::access(place, page, access);
                 place.page_address(number) as *mut u64
             }
-            Ground::Soft(soft) => loop {
+            Ground::Soft(soft, _) => loop {
                 match soft.translate(page, access) {
                     Ok(frame) => return place.engine.frames().arena().view(frame) as *mut u64,
                     Err(Closed) => assert_eq!(place.engine.touch(place, number, 0, access, false), Outcome::Resolved),
@@ -123,7 +126,7 @@ fn replay(live: bool, trace: &[(u32, Access)], policy: &str, frames: u32) -> &'s
     assert!(engine.frames().used() <= frames);
     engine.close_region(&place);
     assert_eq!((engine.frames().used(), engine.in_use().slots), (0, 0), "frames and slots are left");
-    if let Ground::Soft(soft) = ground {
+    if let Ground::Soft(soft, _) = ground {
         assert_eq!((soft.mappings(), soft.counts().1), (1, 0), "pages are left open, or were shown against the protocol");
     }
     engine

@@ -63,6 +63,7 @@ pub trait SwapDevice: Sync {
     /// The run's bytes are of no value any more. Costs no promise: the space stays reserved.
     fn discard(&self, run: Run);
 
-    /// Copies the run's bytes to the same place of what a forked child continues on.
+    /// Copies the run's bytes, as they were written, to the same place of what a forked child continues on: a plain file or
+    /// plain memory.
     fn copy_to(&self, child: Medium, run: Run) -> Result<()>;
 }

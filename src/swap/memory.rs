@@ -1,4 +1,5 @@
-//! Slots in memory: for tests and simulators, and for a child whose sandbox forbids new files, which is told so by a line.
+//! Slots in memory: for tests and simulators, for a child whose sandbox forbids new files, which is told so by a line, and for
+//! one whose parent was handed its device.
 
 use super::device::{Run, SwapDevice};
 use crate::sys::medium::Medium;

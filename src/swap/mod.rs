@@ -45,6 +45,10 @@ impl Map {
 
 /// The swap space of an engine.
 pub struct Swap {
+    /// The device that was handed in. Without one, slots lie in a file.
+    given: Option<&'static dyn SwapDevice>,
+    /// Here is a child process of the one that the device was handed to: it keeps its slots apart.
+    has_left: AtomicBool,
     file: SwapFile,
     memory: SwapMemory,
     growing: Lock<()>,
@@ -70,19 +74,24 @@ pub struct SlotsInUse {
 }
 
 impl Swap {
-    /// `len` slots in a file that is made in `dir`, or in memory if there is no such directory's name. `words` are the map's.
-    pub fn new(dir: Option<&[u8]>, len: u32, page_shift: u32, words: &'static mut [u64]) -> core::result::Result<Swap, NoSwap> {
+    /// `len` slots on the device that is given, which is ready for them, or in a file that is made in `dir`. `words` are the map's.
+    pub fn new(
+        given: Option<&'static dyn SwapDevice>,
+        dir: &[u8],
+        len: u32,
+        page_shift: u32,
+        words: &'static mut [u64],
+    ) -> core::result::Result<Swap, NoSwap> {
         let bytes = u64::from(len) << page_shift;
-        let file = SwapFile::new(dir.unwrap_or(b""), bytes).ok_or(NoSwap::DirTooLong)?;
-        let memory = SwapMemory::new(bytes as usize);
-        match dir {
-            Some(_) if len > 0 => file.open().map_err(NoSwap::Dir)?,
-            Some(_) => {}
-            None => memory.open().map_err(NoSwap::Memory)?,
+        let file = SwapFile::new(dir, bytes).ok_or(NoSwap::DirTooLong)?;
+        if given.is_none() && len > 0 {
+            file.open().map_err(NoSwap::Dir)?;
         }
         Ok(Swap {
+            given,
+            has_left: AtomicBool::new(false),
             file,
-            memory,
+            memory: SwapMemory::new(bytes as usize),
             growing: Lock::new(()),
             slots: Lock::new(Map { words, state: BitmapState::new(0) }),
             reserved: AtomicU64::new(0),
@@ -101,11 +110,18 @@ impl Swap {
 
     /// The device in use.
     fn device(&self) -> &dyn SwapDevice {
-        if self.memory.is_open() {
-            &self.memory
-        } else {
-            &self.file
+        match self.given {
+            // Relaxed: changed while the child has one thread.
+            Some(device) if !self.has_left.load(Ordering::Relaxed) => device,
+            _ if self.memory.is_open() => &self.memory,
+            _ => &self.file,
         }
+    }
+
+    /// Here is a child for which no device could be made at the fork.
+    fn lacks_device(&self) -> bool {
+        let left = self.given.is_none() || self.has_left.load(Ordering::Relaxed);
+        left && !self.memory.is_open() && !self.file.is_open()
     }
 
     fn run(&self, first: Slot, n: u32) -> Run {
@@ -204,8 +220,7 @@ impl Swap {
             return Ok(());
         }
         let (from, to) = (had << self.page_shift, slots << self.page_shift);
-        if !self.memory.is_open() && !self.file.is_open() {
-            // A child for which none could be made at the fork.
+        if self.lacks_device() {
             let own = self.make_another(to)?;
             self.continue_on(Some(own));
         } else {
@@ -260,6 +275,9 @@ impl Swap {
     }
 
     fn make_another(&self, bytes: u64) -> Result<Medium> {
+        if self.given.is_some() {
+            return Medium::nameless(u64::from(self.len) << self.page_shift);
+        }
         match self.file.another(bytes) {
             Ok(fd) => Ok(Medium::File(fd)),
             Err(error) if is_forbidden(error) => {
@@ -283,11 +301,12 @@ impl Swap {
             Some(Medium::Memory { at, .. }) => (-1, at),
             None => (-1, 0),
         };
+        self.has_left.store(true, Ordering::Relaxed);
         self.file.continue_on(fd);
         self.memory.continue_on(at);
     }
 
-    /// Closes everything; what was made beside stays.
+    /// Closes everything; what was made beside stays, and a device that was handed in is whose it was.
     pub fn close(&self) {
         self.file.close();
         self.memory.continue_on(0);
@@ -301,8 +320,6 @@ pub enum NoSwap {
     DirTooLong,
     /// The directory cannot hold the file.
     Dir(Errno),
-    /// There is no memory for the slots.
-    Memory(Errno),
 }
 
 /// The right to reserve slots.
