@@ -3,15 +3,14 @@
 //! accesses is in the table, as for every other.
 //!
 //! - Before the guard is armed, nothing is absent: [`vmalloc_direct`] looks at the flag and makes the
-//!   call. Whoever arms the guard interrupts the threads: [`restart`] sends a thread back to the look that has looked
-//!   and not yet called, and for a thread in the call the arming thread pins its memory.
+//!   call. Whoever arms the guard interrupts the threads: [`restart`] sends back to the look whoever has looked
+//!   and not yet called, or whose call was cut short.
 //! - Afterwards, the call's buffers in our memory are pinned while it lasts. What is too much for that (`WAIT_WITH`, or
 //!   more ranges than a hold has) goes to libc's function, which traps.
 //! - Waiting calls are points where a thread can be cancelled. libc makes the thread cancellable
 //!   at any moment for the length of the call, if there are other threads; so do we, after pinning. A thread
 //!   that is cancelled, or jumps out of a handler, leaves its hold behind, which its next call finds stale.
 
-use super::guard_at_direct_call;
 use crate::shared::guarded::{is_refused, ARMED};
 use crate::shared::ucontext::Ucontext;
 use crate::shared::{engine, thread};
@@ -159,9 +158,6 @@ fn make(call: &'static Call, work: &dyn Fn() -> isize) -> isize {
 fn call_guarded<const NUMBER: c_long>(engine: &'static Engine, args: [usize; 6]) -> Option<isize> {
     let call = Direct::<NUMBER>::CALL;
     let thread = thread::current().filter(|thread| !thread.has_left());
-    if let Some(thread) = thread {
-        guard_at_direct_call(thread);
-    }
     let mut ranges = Ranges::new(engine);
     Direct::<NUMBER>::claim(&mut ranges, &args);
     if ranges.failed {

@@ -34,7 +34,7 @@ pub fn before(
         Family::SizeLimit => file::expect_size_limit(),
         Family::SignalAction => return Verdict::Done(signals::action(engine, [a, b, c, d])),
         Family::SignalMask => return Verdict::Done(signals::change_mask(thread, engine, context, [a, b, c, d])),
-        Family::SignalReturn => return signals::go_back(engine, context, slot),
+        Family::SignalReturn => return signals::go_back(thread, engine, context, slot),
         Family::AlternateStack => return Verdict::Done(signals::alternate_stack(engine, context, [a, b])),
         Family::Set(arg) => return signals::without_ours(engine, slot, arg, call.way),
         Family::SetPair => return without_ours_in_pair(engine, slot, call),
