@@ -136,6 +136,16 @@ pub fn summon(thread: &Thread) -> bool {
     unsafe { sys::call(libc::SYS_tgkill, args) == 0 }
 }
 
+/// The running thread makes a direct call while the guard is armed: it comes to its summons first, which would cut the call
+/// short. (A child that borrows the record does not have to.)
+#[inline]
+pub fn come_at_direct_call(thread: &Thread) {
+    // Relaxed: the thread's own note.
+    if !thread.guard().guarded.load(Ordering::Relaxed) && !thread::is_borrowed(thread) {
+        summon(thread);
+    }
+}
+
 /// The running thread is guarded from now on: in a handler, with every signal blocked, that returns to `context`.
 pub fn take_over(thread: &'static Thread, context: &mut Ucontext) {
     let guard = thread.guard();

@@ -77,7 +77,12 @@ impl Ucontext {
     /// Whether the signal made a system call end with EINTR: `syscall` leaves its return address in
     /// rcx.
     pub fn interrupted_call(&self) -> bool {
-        self.registers[RAX] as i64 == -i64::from(libc::EINTR) && self.registers[RCX] == self.registers[RIP]
+        self.registers[RAX] as i64 == -i64::from(libc::EINTR) && self.returned_from_call()
+    }
+
+    /// Whether a system call has just returned.
+    pub fn returned_from_call(&self) -> bool {
+        self.registers[RCX] == self.registers[RIP]
     }
 
     /// Whether the page fault was a store: bit 1 of its error code.

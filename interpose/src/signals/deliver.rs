@@ -38,7 +38,9 @@ pub unsafe fn perform(action: &Action, info: &Info, context: &mut Ucontext) {
     let here = 0u8;
     let sp = context.registers[register::RSP] as usize;
     // A fault inside one of our own handlers leaves no room below its stack pointer.
-    let fits = |thread: &&Thread| thread.signals().taken.get() && is_own_stack(thread, &raw const here as usize) && !is_own_stack(thread, sp);
+    let fits = |thread: &&Thread| {
+        thread.signals().taken.get() && is_own_stack(thread, &raw const here as usize) && !is_own_stack(thread, sp)
+    };
     let Some(thread) = thread::running().filter(fits) else {
         // SAFETY: the running handler returns to `context`, with every signal blocked, as the caller promises.
         return unsafe { call_in_place(action, info, context) };

@@ -8,6 +8,7 @@
 //! Nothing is absent before every thread has come, or cannot be waited for.
 
 mod proc;
+mod rest;
 mod summons;
 
 use crate::births::threads;

@@ -3,15 +3,19 @@
 //!
 //! A call that the signal has cut short is made again, by the same instruction, which now traps. The kernel does so by
 //! itself, but for calls that it ends with EINTR whatever a handler asks for; which of them it was says what the
-//! arming thread has seen.
+//! arming thread has seen, or the instruction before. A transfer that has stopped in the middle goes on (`rest.rs`).
 
+use super::rest;
 use crate::guard::{direct, take_over};
 use crate::shared::kernel::{self, SUMMONS};
 use crate::shared::thread::{self, Thread};
 use crate::shared::ucontext::Ucontext;
+use crate::shared::{engine, own_text};
 use crate::signals::{actions, claims, fault};
+use crate::syscalls::memory;
 use core::ffi::{c_int, c_long, c_void};
 use core::sync::atomic::Ordering;
+use vmcore::engine::Engine;
 use vmcore::sys;
 use vmcore::sys::thread::SignalSet;
 
@@ -41,26 +45,51 @@ unsafe extern "C" fn on_summons(_signal: c_int, info: *mut libc::siginfo_t, cont
     }
     let seen = thread.guard().seen.take();
     take_over(thread, interrupted);
-    make_again(interrupted, &seen);
-    direct::restart(interrupted);
+    if let Some(engine) = engine::get() {
+        end_call(engine, interrupted, &seen);
+    }
 }
 
-/// If the call in which the thread was seen has been cut short, it is made again.
-fn make_again(context: &mut Ucontext, seen: &[usize; 9]) {
-    const SYSCALL: usize = 2;
-    let [number, a, b, c, d, e, f, stack, counter] = *seen;
-    let is_same = context.rip() == counter && context.rsp() == stack && context.args() == [a, b, c, d, e, f];
-    if !context.interrupted_call() || !is_same {
-        return;
-    }
-    match number as c_long {
+/// Bytes of a `syscall` instruction.
+const SYSCALL: usize = 2;
+
+/// A call that has been cut short is made again, or goes on where it stopped, if we can tell which it was.
+fn end_call(engine: &'static Engine, context: &mut Ucontext, seen: &[usize; 9]) {
+    let is_over = context.returned_from_call();
+    let result = context.rax() as isize;
+    let is_cut = result == -(libc::EINTR as isize);
+    let Some(number) = number_of(engine, context, seen).filter(|_| is_over && (is_cut || result > 0)) else {
+        return direct::look_again(context);
+    };
+    let args = context.args();
+    match number {
+        _ if !is_cut => context.set_rax(rest::transfer(engine, context.mask, number, args, result as usize)),
         // What is left of a sleep only the kernel knows, until this handler returns.
         libc::SYS_nanosleep => sleep_on(context),
-        libc::SYS_clock_nanosleep if b & libc::TIMER_ABSTIME as usize == 0 => sleep_on(context),
+        libc::SYS_clock_nanosleep if args[1] & libc::TIMER_ABSTIME as usize == 0 => sleep_on(context),
         _ => {
-            context.set_rip(counter - SYSCALL);
-            context.set_rax(number);
+            context.set_rip(context.rip() - SYSCALL);
+            context.set_rax(number as usize);
+            direct::look_again(context);
         }
+    }
+}
+
+/// The number of the call that has just returned to `context`: as it was seen, or as the instructions say that made it.
+fn number_of(engine: &'static Engine, context: &Ucontext, seen: &[usize; 9]) -> Option<c_long> {
+    if own_text::contains(context.rip()) {
+        return direct::number_made(context);
+    }
+    let [number, a, b, c, d, e, f, stack, counter] = *seen;
+    if context.rip() == counter && context.rsp() == stack && context.args() == [a, b, c, d, e, f] {
+        return Some(number as c_long);
+    }
+    // In the C library: mov eax, number; syscall.
+    const LOAD: u8 = 0xb8;
+    let mut code = [0u8; 5];
+    match memory::look(engine, context.rip() - SYSCALL - code.len(), &mut code).then_some(code)? {
+        [LOAD, number @ ..] => Some(c_long::from(u32::from_le_bytes(number))),
+        _ => None,
     }
 }
 

@@ -14,7 +14,11 @@ use vmcore::sys::{Errno, Result};
 /// thread is taken over just before it.
 macro_rules! native {
     ($name:literal, $kind:ty) => {
-        if ready() { None } else { next!($name, $kind) }
+        if ready() {
+            None
+        } else {
+            next!($name, $kind)
+        }
     };
 }
 
@@ -124,7 +128,8 @@ unsafe fn change_mask(how: c_int, set: *const libc::sigset_t, old: *mut libc::si
 /// # Safety
 /// As the original.
 pub unsafe fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
-    if let Some(next) = native!(c"sigprocmask", unsafe extern "C" fn(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int) {
+    if let Some(next) = native!(c"sigprocmask", unsafe extern "C" fn(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)
+    {
         // SAFETY: libc's function gets the program's own arguments.
         return unsafe { next(how, set, old) };
     }
@@ -137,7 +142,9 @@ pub unsafe fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc
 /// # Safety
 /// As the original.
 pub unsafe fn pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
-    if let Some(next) = native!(c"pthread_sigmask", unsafe extern "C" fn(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int) {
+    if let Some(next) =
+        native!(c"pthread_sigmask", unsafe extern "C" fn(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)
+    {
         // SAFETY: libc's function gets the program's own arguments.
         return unsafe { next(how, set, old) };
     }
