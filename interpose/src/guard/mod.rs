@@ -129,11 +129,20 @@ pub fn enter_thread(thread: &'static Thread) {
 /// Has the thread of the record come to [`take_over`], in a handler of [`SUMMONS`], when it next lets signals in; false if
 /// there is no such thread any more.
 pub fn summon(thread: &Thread) -> bool {
-    thread.guard().summoned.store(true, Ordering::SeqCst);
-    let tid = thread.tid.load(Ordering::Acquire);
-    let args = [thread::process() as usize, tid as usize, SUMMONS as usize, 0, 0, 0];
+    // AcqRel: pairs with the handler, which finds what was seen. A second signal would cut a call short for nothing.
+    if thread.guard().summoned.swap(true, Ordering::AcqRel) {
+        return true;
+    }
+    if guarded::is_refused() {
+        // libc may have put its own handler there meanwhile, by a call that nobody saw: it would cancel the thread.
+        claims::insist();
+    }
+    let tid = thread.tid.load(Ordering::Acquire) as usize;
     // SAFETY: no pointers; our handler is in place.
-    unsafe { sys::call(libc::SYS_tgkill, args) == 0 }
+    let sent = |number, args| unsafe { sys::call(number, args) == 0 };
+    // A sandbox may refuse the newer of the two.
+    sent(libc::SYS_tgkill, [thread::process() as usize, tid, SUMMONS as usize, 0, 0, 0])
+        || sent(libc::SYS_tkill, [tid, SUMMONS as usize, 0, 0, 0, 0])
 }
 
 /// The running thread makes a direct call while the guard is armed: it comes to its summons first, which would cut the call

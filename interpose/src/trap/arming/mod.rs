@@ -88,15 +88,19 @@ fn summon_others() {
 /// Looks at a thread once, and summons it if nobody has yet; whether it has come, or will before it is back in the program,
 /// or is gone.
 fn has_come(tid: u32) -> bool {
-    let Some(thread) = record_of(tid) else {
+    // It may enter by itself while we give it a record. Acquire: pairs with `guard::take_over`.
+    let is_guarded = || {
+        let is_its_own = |record: &Thread| record.tid.load(Ordering::Acquire) == tid;
+        thread::all().any(|record| is_its_own(record) && record.guard().guarded.load(Ordering::Acquire))
+    };
+    let Some(thread) = record_of(tid).filter(|_| !is_guarded()) else {
         return true;
     };
     let guard = thread.guard();
-    // Acquire: pairs with `guard::take_over`.
-    if guard.guarded.load(Ordering::Acquire) {
+    let seen = whereabouts(tid);
+    if is_guarded() {
         return true;
     }
-    let seen = whereabouts(tid);
     if !guard.summoned.load(Ordering::Acquire) {
         if let Whereabouts::Call(call) = seen {
             guard.seen.set(call);

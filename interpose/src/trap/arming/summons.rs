@@ -13,6 +13,7 @@ use crate::shared::ucontext::Ucontext;
 use crate::shared::{engine, own_text};
 use crate::signals::{actions, claims, fault};
 use crate::syscalls::memory;
+use crate::syscalls::table::MOST;
 use core::ffi::{c_int, c_long, c_void};
 use core::sync::atomic::Ordering;
 use vmcore::engine::Engine;
@@ -84,13 +85,29 @@ fn number_of(engine: &'static Engine, context: &Ucontext, seen: &[usize; 9]) -> 
     if context.rip() == counter && context.rsp() == stack && context.args() == [a, b, c, d, e, f] {
         return Some(number as c_long);
     }
-    // In the C library: mov eax, number; syscall.
-    const LOAD: u8 = 0xb8;
     let mut code = [0u8; 5];
-    match memory::look(engine, context.rip() - SYSCALL - code.len(), &mut code).then_some(code)? {
-        [LOAD, number @ ..] => Some(c_long::from(u32::from_le_bytes(number))),
-        _ => None,
-    }
+    let read = memory::look(engine, context.rip() - SYSCALL - code.len(), &mut code);
+    number_loaded(read.then_some(code)?, |register| context.general(register))
+}
+
+/// The number that the instruction before a `syscall` loads, as the C library's do: from itself, or a register that the
+/// call has left alone.
+fn number_loaded(code: [u8; 5], register: impl Fn(usize) -> u64) -> Option<c_long> {
+    const FIRST_OF_UPPER: usize = 8;
+    let [.., prefix, _, operands] = code;
+    let number = match code {
+        // mov eax, number
+        [0xb8, number @ ..] => u32::from_le_bytes(number),
+        // xor eax, eax
+        [.., 0x31, 0xc0] => 0,
+        // mov eax, register
+        [.., 0x89, _] if operands & 0xc7 == 0xc0 => {
+            let upper = if prefix == 0x44 { FIRST_OF_UPPER } else { 0 };
+            register(usize::from(operands >> 3 & 7) + upper) as u32
+        }
+        _ => return None,
+    };
+    Some(c_long::from(number)).filter(|number| (*number as usize) < MOST)
 }
 
 /// The interrupted sleep goes on under the program's mask, and ends as it would have.
@@ -101,4 +118,19 @@ fn sleep_on(context: &mut Ucontext) {
     let result = unsafe { sys::call(libc::SYS_restart_syscall, [0; 6]) };
     let _ = kernel::change_mask(libc::SIG_SETMASK, Some(kernel::for_kernel(SignalSet::ALL)));
     context.set_rax(result as usize);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_is_found_where_the_c_library_loads_it() {
+        let registers = |register: usize| if register == 12 { libc::SYS_clock_nanosleep as u64 } else { 9999 };
+        assert_eq!(number_loaded([0xb8, 7, 0, 0, 0], registers), Some(libc::SYS_poll));
+        assert_eq!(number_loaded([0, 0, 0, 0x31, 0xc0], registers), Some(libc::SYS_read));
+        assert_eq!(number_loaded([0, 0, 0x44, 0x89, 0xe0], registers), Some(libc::SYS_clock_nanosleep));
+        assert_eq!(number_loaded([0, 0, 0x48, 0x89, 0xd0], registers), None);
+        assert_eq!(number_loaded([0x90; 5], registers), None);
+    }
 }
