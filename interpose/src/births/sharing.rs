@@ -148,6 +148,8 @@ fn begin(record: &'static Thread, own_storage: bool) {
     threads::bury_dead();
     thread::begin(record, own_storage);
     record.guard().dispatched.store(true, Ordering::SeqCst);
+    // Release: pairs with `trap::arming`, which need not summon it.
+    record.guard().guarded.store(true, Ordering::Release);
     threads::note_unannounced(record);
     threads::count();
 }

@@ -189,6 +189,11 @@ pub fn enter() -> Option<&'static Thread> {
 /// What a record says of its thread before the thread exists.
 const UNBORN: u32 = u32::MAX;
 
+/// Whether a record waits for its thread to begin.
+pub fn is_birth_under_way() -> bool {
+    all().any(|record| record.tid.load(Ordering::Acquire) == UNBORN)
+}
+
 /// A record for a thread that will begin, with a number; `None` when there is no memory for it.
 pub fn reserve() -> Option<&'static Thread> {
     let mut entered = ENTRANCE.hold();

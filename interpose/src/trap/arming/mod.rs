@@ -93,6 +93,11 @@ fn has_come(tid: u32) -> bool {
         let is_its_own = |record: &Thread| record.tid.load(Ordering::Acquire) == tid;
         thread::all().any(|record| is_its_own(record) && record.guard().guarded.load(Ordering::Acquire))
     };
+    let is_known = thread::all().any(|record| record.tid.load(Ordering::Acquire) == tid);
+    if !is_known && thread::is_birth_under_way() {
+        // It may be the thread that is being born, guarded from its first instruction.
+        return false;
+    }
     let Some(thread) = record_of(tid).filter(|_| !is_guarded()) else {
         return true;
     };
