@@ -41,6 +41,12 @@ static void handler(int signal)
     on_stack = stack && &here >= stack && &here < stack + sizeof stacks[0];
 }
 
+static void fault(int signal)
+{
+    (void)signal;
+    _exit(3);
+}
+
 static void asks(const char *when)
 {
     stack_t told;
@@ -54,7 +60,7 @@ static void asks(const char *when)
     raw(SYS_tgkill, getpid(), raw(SYS_gettid, 0, 0, 0, 0), SIGURG, 0);
     printf("%s: alternate stack %s, flags %d; handler on it: %d; blocked %lx; SIGSEGV %s, SIGURG %s\n", when,
            told.ss_sp == stack ? "as set" : "another", told.ss_flags, on_stack, mask,
-           segv.handler == SIG_DFL ? "default" : "handled", urgent.handler == handler ? "as set" : "another");
+           segv.handler == fault ? "as set" : "another", urgent.handler == handler ? "as set" : "another");
     fflush(stdout);
 }
 
@@ -128,6 +134,8 @@ int main(int argc, char **argv)
     churn = argument(argc, argv, 1, 12 * MIB);
     struct kernel_action wanted = {handler, SA_ONSTACK | SA_RESTART | 0x04000000, raw_return, 0};
     CHECK(raw(SYS_rt_sigaction, SIGURG, (long)&wanted, 0, 8) == 0, "rt_sigaction");
+    wanted.handler = fault;
+    CHECK(raw(SYS_rt_sigaction, SIGSEGV, (long)&wanted, 0, 8) == 0, "rt_sigaction");
     CHECK(pipe(pipes) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0, "pipes");
     asks("main, no stack");
     sets_stack(0);
