@@ -95,3 +95,9 @@ line "java, C2 only, 8 threads, G1" needs:javac=default-jdk-headless VMALLOC_ARE
 javac -d . "$real/Words.java"
 under java -Xmx96m -XX:+UseG1GC -XX:ParallelGCThreads=4 -XX:-TieredCompilation -XX:CompileThreshold=100 Words "$text"
 END
+
+# Go's runtime asks the kernel by its own instructions; with cgo it shares the process with libc's heap.
+line "go, cgo" needs:go=golang-go VMALLOC_ARENA=1M VMALLOC_SWAP=256M <<'END'
+[ -e go/main ] || { mkdir -p go && cp "$real/cgo.go" go/main.go && (cd go && GO111MODULE=off GOCACHE="$PWD/cache" go build -o main .); } || exit 1
+under go/main
+END

@@ -13,6 +13,7 @@ use super::threads;
 use crate::guard::birth::Birth;
 use crate::guard::{self, gadget, trapping};
 use crate::shared::errno::set_errno;
+use crate::shared::guarded::ARMED;
 use crate::shared::thread::{self, Thread};
 use crate::shared::ucontext::Ucontext;
 use crate::signals::{self, masks};
@@ -72,7 +73,6 @@ pub fn prepare(
     birth.parent.set(thread);
     birth.own_storage.set(own_storage);
     birth.by_wrapper.set(false);
-    birth.trapped.set(1);
     birth.signals.set(thread.signals().saved());
     birth.slots.set(thread.guard().slots().map_or(0, |slots| slots.in_use()));
     birth.go_on.set(go_on);
@@ -87,17 +87,29 @@ pub fn leave_for(birth: &'static Birth, context: &mut Ucontext) {
     context.set_rip(gadget::resume_birth());
 }
 
-/// The same for vfork(2) by its wrapper; the address to return to is `go_on`. Null if it cannot be.
-pub extern "C" fn before_vfork(go_on: usize) -> *const Birth {
-    let Some(thread) = thread::current().filter(|thread| thread.guard().dispatched.load(Ordering::Relaxed)) else {
-        return null();
-    };
-    let Some(birth) = prepare(thread, Child::Borrower, false, go_on, [0; 6]) else {
-        return null();
-    };
-    birth.by_wrapper.set(true);
-    birth.trapped.set(trapping::trap_from_now(thread));
-    birth
+/// How vfork(2) goes on in its wrapper.
+#[repr(C)]
+pub struct Vfork {
+    /// The birth, if the child has to be guarded.
+    birth: *const Birth,
+    /// Else the C library's own function, which does it all; 0 if the child has to be a fork.
+    native: usize,
+}
+
+/// Prepares vfork(2) by its wrapper; the address to return to is `go_on`, and the C library's own function is `native`.
+pub fn before_vfork(go_on: usize, native: usize) -> Vfork {
+    // SeqCst: whoever arms the guard waits for parents that sleep for such a child.
+    if !ARMED.load(Ordering::SeqCst) {
+        return Vfork { birth: null(), native };
+    }
+    let thread = thread::current().filter(|thread| thread.guard().dispatched.load(Ordering::Relaxed));
+    let birth = thread.and_then(|thread| {
+        let birth = prepare(thread, Child::Borrower, false, go_on, [0; 6])?;
+        birth.by_wrapper.set(true);
+        trapping::trap_from_now(thread);
+        Some(birth)
+    });
+    Vfork { birth: birth.map_or(null(), core::ptr::from_ref), native: 0 }
 }
 
 /// A trap of a birth: the parent's call has returned, or the child begins.
@@ -136,6 +148,8 @@ fn begin(record: &'static Thread, own_storage: bool) {
     threads::bury_dead();
     thread::begin(record, own_storage);
     record.guard().dispatched.store(true, Ordering::SeqCst);
+    // Release: pairs with `trap::arming`, which need not summon it.
+    record.guard().guarded.store(true, Ordering::Release);
     threads::note_unannounced(record);
     threads::count();
 }
@@ -149,5 +163,4 @@ fn wake(parent: &'static Thread, birth: &Birth) {
     let index = births.list.iter().position(|known| core::ptr::eq(known, birth));
     births.depth.set(index.unwrap_or(0));
     masks::put_back(parent.signals(), &birth.signals.get());
-    trapping::trap_no_longer(parent, birth.trapped.get());
 }

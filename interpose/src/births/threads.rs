@@ -65,7 +65,9 @@ pub fn bury_dead() {
         // One of ours with our number had it before us.
         let is_older = tid == here && !own.is_some_and(|own| core::ptr::eq(own, record));
         // SAFETY: no pointers; signal 0 only asks.
-        let is_dead = is_older || unsafe { vmcore::sys::call(libc::SYS_tkill, [tid as usize, 0, 0, 0, 0, 0]) != 0 };
+        let answer = unsafe { vmcore::sys::call(libc::SYS_tkill, [tid as usize, 0, 0, 0, 0, 0]) };
+        // A sandbox that refuses the question says nothing about the thread.
+        let is_dead = is_older || answer == -(libc::ESRCH as isize);
         // AcqRel: one of those who look takes the record.
         if is_dead && record.unannounced.swap(false, Ordering::AcqRel) {
             UNANNOUNCED.fetch_sub(1, Ordering::Relaxed);

@@ -30,8 +30,6 @@ pub struct Birth {
     pub own_storage: Cell<bool>,
     /// The call was made by a wrapper, which answers with errno.
     pub by_wrapper: Cell<bool>,
-    /// Whether the parent's calls were trapped before.
-    pub trapped: Cell<u8>,
     /// The signals' state, which a borrower may change.
     pub signals: Cell<Saved>,
     /// Which slots were in use.
@@ -55,7 +53,6 @@ impl Default for Birth {
             record: Cell::new(null()),
             parent: Cell::new(null()),
             by_wrapper: Cell::new(false),
-            trapped: Cell::new(0),
             own_storage: Cell::new(false),
             signals: Cell::new(Saved::default()),
             slots: Cell::new(0),

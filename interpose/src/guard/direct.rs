@@ -3,15 +3,15 @@
 //! accesses is in the table, as for every other.
 //!
 //! - Before the guard is armed, nothing is absent: [`vmalloc_direct`] looks at the flag and makes the
-//!   call. Whoever arms the guard interrupts the threads: [`restart`] sends a thread back to the look that has looked
-//!   and not yet called, and for a thread in the call the arming thread pins its memory.
+//!   call. Whoever arms the guard interrupts the threads: [`look_again`] sends back to the look whoever has looked
+//!   and not yet called, or whose call was cut short.
 //! - Afterwards, the call's buffers in our memory are pinned while it lasts. What is too much for that (`WAIT_WITH`, or
 //!   more ranges than a hold has) goes to libc's function, which traps.
 //! - Waiting calls are points where a thread can be cancelled. libc makes the thread cancellable
 //!   at any moment for the length of the call, if there are other threads; so do we, after pinning. A thread
 //!   that is cancelled, or jumps out of a handler, leaves its hold behind, which its next call finds stale.
 
-use super::guard_at_direct_call;
+use super::come_at_direct_call;
 use crate::shared::guarded::{is_refused, ARMED};
 use crate::shared::ucontext::Ucontext;
 use crate::shared::{engine, thread};
@@ -34,6 +34,8 @@ core::arch::global_asm!(
     ".type vmalloc_direct, @function",
     "vmalloc_direct:",
     ".cfi_startproc",
+    "push rdi", // for whoever has to make the call again
+    ".cfi_adjust_cfa_offset 8",
     "mov rax, rdi",
     "mov r11, rsi",
     "mov rdi, qword ptr [r11]",
@@ -51,8 +53,13 @@ core::arch::global_asm!(
     ".hidden vmalloc_direct_made",
     ".globl vmalloc_direct_made",
     "vmalloc_direct_made:",
+    "add rsp, 8",
+    ".cfi_adjust_cfa_offset -8",
     "ret",
     "2:",
+    ".cfi_adjust_cfa_offset 8",
+    "add rsp, 8",
+    ".cfi_adjust_cfa_offset -8",
     "mov rax, {not_made}",
     "ret",
     ".cfi_endproc",
@@ -78,12 +85,19 @@ const DEFERRED: c_int = 0;
 const ASYNCHRONOUS: c_int = 1;
 
 /// The guard is armed while the thread was interrupted in `context`: if it has looked at the flag and
-/// not yet made its call, it looks again.
-pub fn restart(context: &mut Ucontext) {
+/// is to make its call now, it looks again.
+pub fn look_again(context: &mut Ucontext) {
     let (look, made) = (vmalloc_direct_look as *const () as usize, vmalloc_direct_made as *const () as usize);
     if (look..made).contains(&context.rip()) {
         context.set_rip(look);
     }
+}
+
+/// The number of the direct call that has just returned to `context`; `None` if none has.
+pub fn number_made(context: &Ucontext) -> Option<c_long> {
+    let is_made = context.rip() == vmalloc_direct_made as *const () as usize;
+    // SAFETY: `vmalloc_direct` has left the number there.
+    is_made.then(|| unsafe { *(context.rsp() as *const c_long) })
 }
 
 /// Does `work` with the thread cancellable as `kind` says, if anybody could cancel it.
@@ -160,7 +174,7 @@ fn call_guarded<const NUMBER: c_long>(engine: &'static Engine, args: [usize; 6])
     let call = Direct::<NUMBER>::CALL;
     let thread = thread::current().filter(|thread| !thread.has_left());
     if let Some(thread) = thread {
-        guard_at_direct_call(thread);
+        come_at_direct_call(thread);
     }
     let mut ranges = Ranges::new(engine);
     Direct::<NUMBER>::claim(&mut ranges, &args);

@@ -16,6 +16,7 @@ use super::birth;
 use crate::shared::own_text;
 use crate::syscalls::pins::slots::{self, FRAME};
 use core::sync::atomic::{AtomicUsize, Ordering};
+use spin::Once;
 use vmcore::sys::memory::{self, Protection};
 
 core::arch::global_asm!(
@@ -112,9 +113,15 @@ static BIRTH_TRAP: AtomicUsize = AtomicUsize::new(0);
 static TEXT: AtomicUsize = AtomicUsize::new(0);
 static TEXT_LEN: AtomicUsize = AtomicUsize::new(0);
 
+/// Whether there is a trap page; it is made now if nobody has asked before.
+pub fn has_trap_page() -> bool {
+    static BUILT: Once<bool> = Once::new();
+    *BUILT.call_once(|| build_trap_page().is_ok())
+}
+
 /// Makes the trap page: `syscall; jmp vmalloc_untrapped`, and for births `syscall; ud2`: only guarded threads come
 /// there.
-pub fn build_trap_page() -> vmcore::sys::Result<()> {
+fn build_trap_page() -> vmcore::sys::Result<()> {
     let at = memory::reserve(4096, Protection::ReadWrite)?;
     let code = [0x0f, 0x05, 0xff, 0x25, 0, 0, 0, 0];
     let target = (vmalloc_untrapped as *const () as usize).to_le_bytes();

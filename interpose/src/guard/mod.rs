@@ -15,13 +15,16 @@ pub mod gadget;
 pub mod trapping;
 
 use crate::shared::guarded::{self, ARMED, REFUSED};
+use crate::shared::kernel::{self, OURS, SUMMONS};
 use crate::shared::thread::{self, PerThread, Thread};
+use crate::shared::ucontext::Ucontext;
 use crate::shared::{engine, own_text};
-use crate::signals::claims;
+use crate::signals::{self, claims};
 use crate::syscalls::pins::holds::Holds;
-use crate::syscalls::pins::slots::{self, Slot, Slots};
+use crate::syscalls::pins::slots::{self, Slots};
 use crate::syscalls::{kept, requests};
 use birth::Births;
+use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use vmcore::sys::thread::SignalSet;
 use vmcore::sys::{self, memory};
@@ -33,15 +36,15 @@ pub struct GuardState {
     slots: AtomicPtr<Slots>,
     /// Children that are being born.
     pub births: Births,
-    /// A call that was under way when the guard was armed: its pins, until the next trap.
-    pub in_flight: AtomicPtr<Slot>,
     /// The pins of direct calls.
     holds: Holds,
     /// The thread's control block: the kernel writes to it when the thread ends.
     pub control_block: AtomicUsize,
-    /// The arming thread wants an answer.
-    pub asked: AtomicBool,
-    /// Whether its calls are trapped and none is under way that began before they were.
+    /// The call in which whoever arms the guard has seen the thread: number, arguments, stack pointer, program counter.
+    pub seen: Cell<[usize; 9]>,
+    /// The thread has been sent [`SUMMONS`].
+    pub summoned: AtomicBool,
+    /// The kernel has what the guard needs for this thread, and it is in no call that began before.
     pub guarded: AtomicBool,
     /// Whether dispatch is on.
     pub dispatched: AtomicBool,
@@ -71,27 +74,9 @@ impl GuardState {
         // SAFETY: made by `enter_thread` for this record only; the handler is not interrupted by itself.
         unsafe { self.slots.load(Ordering::Acquire).as_mut() }
     }
-
-    /// Releases the pins of a call that was under way when the guard was armed, seen from a trap at the
-    /// stack pointer `stack`: a signal handler on top of the call does not end it.
-    pub fn land(&self, stack: usize) {
-        // Acquire: pairs with the release of the arming thread.
-        let under_way = self.in_flight.load(Ordering::Acquire);
-        // SAFETY: made by the arming thread and handed to this one.
-        if unsafe { under_way.as_ref() }.is_none_or(|slot| stack < slot.key) {
-            return;
-        }
-        let slot = self.in_flight.swap(core::ptr::null_mut(), Ordering::AcqRel);
-        // SAFETY: made by the arming thread and handed to this one.
-        if let Some(slot) = unsafe { slot.as_mut() } {
-            slot.end();
-            // SAFETY: as above.
-            let _ = unsafe { memory::unmap(core::ptr::from_mut(slot) as usize, 4096) };
-        }
-    }
 }
 
-/// The kernel has refused dispatch: only direct calls will be guarded, and nothing traps any more.
+/// The kernel has refused dispatch: only direct calls can be guarded, and nothing traps.
 pub fn refuse() {
     REFUSED.store(true, Ordering::Relaxed);
     claims::renounce(libc::SIGSYS);
@@ -116,13 +101,15 @@ pub fn prepare_thread(thread: &Thread) -> bool {
         };
         guard.slots.store(at as *mut Slots, Ordering::Release);
     }
-    guard.asked.store(false, Ordering::Relaxed);
+    guard.summoned.store(false, Ordering::Relaxed);
     guard.guarded.store(false, Ordering::Relaxed);
+    guard.dispatched.store(false, Ordering::Relaxed);
     guard.control_block.store(0, Ordering::Relaxed);
     true
 }
 
-/// The thread asks for dispatch of its system calls, which pass as long as the guard is not armed.
+/// The running thread enters. While nothing can be absent, its calls are its own; afterwards it is guarded at once, or as
+/// soon as it lets signals in.
 pub fn enter_thread(thread: &'static Thread) {
     let guard = thread.guard();
     if !prepare_thread(thread) {
@@ -133,45 +120,64 @@ pub fn enter_thread(thread: &'static Thread) {
     unsafe { core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) control_block, options(readonly, nostack)) };
     guard.control_block.store(control_block, Ordering::Release);
     thread.selector.store(0, Ordering::SeqCst);
+    // SeqCst: pairs with `trap::arming::arm`, which sets the flag before it looks for threads.
+    if ARMED.load(Ordering::SeqCst) {
+        summon(thread);
+    }
+}
+
+/// Has the thread of the record come to [`take_over`], in a handler of [`SUMMONS`], when it next lets signals in; false if
+/// there is no such thread any more.
+pub fn summon(thread: &Thread) -> bool {
+    // AcqRel: pairs with the handler, which finds what was seen. A second signal would cut a call short for nothing.
+    if thread.guard().summoned.swap(true, Ordering::AcqRel) {
+        return true;
+    }
+    if guarded::is_refused() {
+        // libc may have put its own handler there meanwhile, by a call that nobody saw: it would cancel the thread.
+        claims::insist();
+    }
+    let tid = thread.tid.load(Ordering::Acquire) as usize;
+    // SAFETY: no pointers; our handler is in place.
+    let sent = |number, args| unsafe { sys::call(number, args) == 0 };
+    // A sandbox may refuse the newer of the two.
+    sent(libc::SYS_tgkill, [thread::process() as usize, tid, SUMMONS as usize, 0, 0, 0])
+        || sent(libc::SYS_tkill, [tid, SUMMONS as usize, 0, 0, 0, 0])
+}
+
+/// The running thread makes a direct call while the guard is armed: it comes to its summons first, which would cut the call
+/// short. (A child that borrows the record does not have to.)
+#[inline]
+pub fn come_at_direct_call(thread: &Thread) {
+    // Relaxed: the thread's own note.
+    if !thread.guard().guarded.load(Ordering::Relaxed) && !thread::is_borrowed(thread) {
+        summon(thread);
+    }
+}
+
+/// The running thread is guarded from now on: in a handler, with every signal blocked, that returns to `context`.
+pub fn take_over(thread: &'static Thread, context: &mut Ucontext) {
+    let guard = thread.guard();
+    if !thread.signals().taken.get() {
+        signals::take_over(thread, context);
+    }
+    if let Some(engine) = engine::get() {
+        kept::keep_control_block(engine, guard.control_block.load(Ordering::Relaxed));
+    }
+    dispatch(thread);
+    // The stack that this handler runs on may lie in a block, and its pages may leave from now on.
+    let _ = kernel::change_mask(libc::SIG_UNBLOCK, Some(SignalSet(OURS)));
+    // Release: pairs with `trap::arming`.
+    guard.guarded.store(true, Ordering::Release);
+}
+
+/// The running thread's calls are trapped from now on, if the kernel can do that.
+fn dispatch(thread: &Thread) {
     if guarded::is_refused() || !dispatch_on(thread) {
         return refuse();
     }
-    guard.dispatched.store(true, Ordering::SeqCst);
-    // SeqCst: pairs with `trap::arming::arm`, which sets the flag before it looks for threads.
-    if ARMED.load(Ordering::SeqCst) {
-        guard_self(thread);
-    }
-}
-
-/// The running thread's calls are trapped from now on, if that cannot kill it.
-pub fn guard_self(thread: &Thread) {
+    thread.guard().dispatched.store(true, Ordering::SeqCst);
     thread.selector.store(1, Ordering::SeqCst);
-    // Release: pairs with the acquire in `trap::arming`.
-    thread.guard().guarded.store(true, Ordering::Release);
-}
-
-/// The running thread makes a direct call: it is in none that began before the guard was armed. (Libc,
-/// with signals blocked for a moment, makes no direct calls.)
-#[inline]
-pub fn guard_at_direct_call(thread: &Thread) {
-    let guard = thread.guard();
-    if !guard.guarded.load(Ordering::Relaxed) && guard.dispatched.load(Ordering::Relaxed) {
-        guard_self(thread);
-    }
-}
-
-/// Called by a thread that waits in our own code, with signals blocked until it goes back to the program:
-/// from then on its calls may be trapped.
-pub fn answer_waiting() {
-    // SeqCst: as in `enter_thread`.
-    if !ARMED.load(Ordering::SeqCst) {
-        return;
-    }
-    let unguarded =
-        |thread: &&Thread| thread.selector.load(Ordering::Relaxed) == 0 && thread.guard().dispatched.load(Ordering::Relaxed);
-    if let Some(thread) = thread::running().filter(unguarded) {
-        guard_self(thread);
-    }
 }
 
 /// The thread says farewell: what the kernel reads when it ends stays in memory.
@@ -189,7 +195,6 @@ pub fn keep_for_the_end() {
 pub fn forget_thread(thread: &'static Thread) {
     thread.selector.store(0, Ordering::SeqCst);
     thread.guard().dispatched.store(false, Ordering::SeqCst);
-    thread.guard().land(usize::MAX);
     if let Some(slots) = thread.guard().slots() {
         slots.clear();
     }
@@ -205,18 +210,16 @@ pub fn survive_fork(own: Option<&'static Thread>) {
         return;
     };
     let was = thread.selector.swap(0, Ordering::SeqCst);
-    thread.guard().in_flight.store(core::ptr::null_mut(), Ordering::Relaxed);
     if let Some(slots) = thread.guard().slots() {
         slots.forget();
     }
     thread.guard().holds.forget();
     requests::forget();
-    enter_thread(thread);
     // The parent's pin on it, if the thread's stack is a block, was forgotten like all others.
     if let Some(engine) = engine::get().filter(|_| ARMED.load(Ordering::Relaxed)) {
         kept::keep_control_block(engine, thread.guard().control_block.load(Ordering::Relaxed));
     }
-    if was != 0 && thread.guard().dispatched.load(Ordering::Relaxed) {
-        thread.selector.store(1, Ordering::SeqCst);
+    if was != 0 {
+        dispatch(thread);
     }
 }

@@ -8,6 +8,10 @@ use vmcore::sys::{self, Errno, Result};
 /// The signals that this library needs at any moment: SIGSEGV and SIGSYS.
 pub const OURS: u64 = 1 << (libc::SIGSEGV - 1) | 1 << (libc::SIGSYS - 1);
 
+/// The signal by which whoever arms the guard reaches each thread, whatever the program has blocked: libc keeps it for
+/// pthread_cancel, and takes it out of every set that it is given.
+pub const SUMMONS: c_int = 32;
+
 /// What the kernel may block of what the program blocks.
 pub const fn for_kernel(set: SignalSet) -> SignalSet {
     SignalSet(set.0 & !OURS)

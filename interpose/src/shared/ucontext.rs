@@ -62,6 +62,12 @@ impl Ucontext {
     register!(rip, set_rip, RIP, "Where the program goes on.");
     register!(rsp, set_rsp, RSP, "The program's stack.");
 
+    /// A general register by the number that instructions have for it: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to r15.
+    pub fn general(&self, number: usize) -> u64 {
+        const PLACES: [usize; 16] = [RAX, RCX, RDX, 11, RSP, 10, RSI, RDI, R8, R9, R10, 3, 4, 5, 6, 7];
+        PLACES.get(number).map_or(0, |place| self.registers[*place])
+    }
+
     /// The arguments of a system call.
     pub fn args(&self) -> [usize; 6] {
         ARGUMENTS.map(|i| self.registers[i] as usize)
@@ -77,7 +83,12 @@ impl Ucontext {
     /// Whether the signal made a system call end with EINTR: `syscall` leaves its return address in
     /// rcx.
     pub fn interrupted_call(&self) -> bool {
-        self.registers[RAX] as i64 == -i64::from(libc::EINTR) && self.registers[RCX] == self.registers[RIP]
+        self.registers[RAX] as i64 == -i64::from(libc::EINTR) && self.returned_from_call()
+    }
+
+    /// Whether a system call has just returned.
+    pub fn returned_from_call(&self) -> bool {
+        self.registers[RCX] == self.registers[RIP]
     }
 
     /// Whether the page fault was a store: bit 1 of its error code.

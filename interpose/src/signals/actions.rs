@@ -63,17 +63,15 @@ impl Drop for Held {
     }
 }
 
-/// Whether the kernel has a handler of our own for the signal: nobody else sets one that is neither
-/// the entry nor the program's wish to have none.
+/// Whether the kernel has the handler of our own for the signal that was claimed with it.
 pub fn is_claimed(signal: c_int) -> bool {
-    let is_own = |now: Action| now.calls() && now.handler != trampolines::entry();
-    SignalSet(OURS).has(signal) && kernel::action(signal).is_ok_and(is_own)
+    claims::handler(signal).is_some_and(|own| kernel::action(signal).is_ok_and(|now| now.handler == own))
 }
 
 /// The signal is ours from now on; the program's action was `old`.
 pub fn remember(signal: c_int, old: &Action) {
     if let Ok(record) = record(signal) {
-        *hold(record) = *old;
+        *hold(record) = without_farewell(old);
     }
 }
 
@@ -81,13 +79,24 @@ pub fn remember(signal: c_int, old: &Action) {
 pub fn adopt() {
     for signal in (1..=SIGNALS as c_int).filter(|signal| !is_claimed(*signal)) {
         if let (Ok(now), Ok(record)) = (kernel::action(signal), record(signal)) {
-            if now.calls() && now.handler != trampolines::entry() {
+            if now.calls() && ![trampolines::entry(), farewell::entry()].contains(&now.handler) {
                 *hold(record) = now;
                 // SAFETY: our entry does what the program's handler did.
                 let _ = unsafe { kernel::set_action(signal, Some(&in_kernel(&now))) };
             }
         }
     }
+}
+
+/// The kernel gets the program's action for a signal that was claimed for a while.
+pub fn restore(signal: c_int) {
+    let Ok(record) = record(signal) else {
+        return;
+    };
+    let meant = *hold(record);
+    let action = if meant.handler == libc::SIG_DFL { farewell::in_place_of(signal, &meant) } else { meant };
+    // SAFETY: what the program had set itself, or set while the signal was claimed.
+    let _ = unsafe { kernel::set_action(signal, Some(&action)) };
 }
 
 /// In a child process: nobody holds a record.
@@ -131,8 +140,7 @@ fn seen(now: &Action, meant: &Action) -> Action {
 pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
     let record = record(signal)?;
     if !super::ready() {
-        // SAFETY: the program's own handler.
-        return unsafe { kernel::set_action(signal, new) };
+        return change_natively(signal, new);
     }
     let new = new.map(kept);
     if SignalSet(OURS).has(signal) {
@@ -165,6 +173,28 @@ pub fn change(signal: c_int, new: Option<&Action>) -> Result<Action> {
         }
     };
     Ok(seen(&now, &meant))
+}
+
+/// Nothing is ours yet; only the death that a signal brings may be announced.
+fn change_natively(signal: c_int, new: Option<&Action>) -> Result<Action> {
+    let new = new.map(|new| if new.handler == libc::SIG_DFL { farewell::in_place_of(signal, new) } else { *new });
+    // SAFETY: the program's own handler, none, or one that writes and dies.
+    let old = unsafe { kernel::set_action(signal, new.as_ref())? };
+    if new.is_some() && super::ready() {
+        // Whoever took our signals meanwhile has not seen it.
+        claims::insist();
+        adopt();
+    }
+    Ok(without_farewell(&old))
+}
+
+/// What the program is told of an action that nobody has taken over.
+fn without_farewell(now: &Action) -> Action {
+    if now.handler == farewell::entry() {
+        Action::DEFAULT
+    } else {
+        *now
+    }
 }
 
 fn change_claimed(signal: c_int, record: &'static Lock<Action>, new: Option<&Action>) -> Action {

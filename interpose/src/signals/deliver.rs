@@ -38,7 +38,9 @@ pub unsafe fn perform(action: &Action, info: &Info, context: &mut Ucontext) {
     let here = 0u8;
     let sp = context.registers[register::RSP] as usize;
     // A fault inside one of our own handlers leaves no room below its stack pointer.
-    let fits = |thread: &&Thread| is_own_stack(thread, &raw const here as usize) && !is_own_stack(thread, sp);
+    let fits = |thread: &&Thread| {
+        thread.signals().taken.get() && is_own_stack(thread, &raw const here as usize) && !is_own_stack(thread, sp)
+    };
     let Some(thread) = thread::running().filter(fits) else {
         // SAFETY: the running handler returns to `context`, with every signal blocked, as the caller promises.
         return unsafe { call_in_place(action, info, context) };
@@ -143,14 +145,17 @@ unsafe fn put_on_stack(engine: Option<&'static Engine>, to: usize, from: usize, 
 /// As [`perform`].
 unsafe fn call_in_place(action: &Action, info: &Info, context: &mut Ucontext) {
     let signal = kernel::number(info);
-    let _ = kernel::change_mask(libc::SIG_SETMASK, Some(kernel::for_kernel(during(action, signal, context.mask))));
+    // The kernel knows all that a thread has blocked which has not been taken over.
+    let is_taken = thread::running().is_none_or(|thread| thread.signals().taken.get());
+    let blocked = |set| if is_taken { kernel::for_kernel(set) } else { set };
+    let _ = kernel::change_mask(libc::SIG_SETMASK, Some(blocked(during(action, signal, context.mask))));
     // SAFETY: the program's own handler; one that takes a single argument ignores the others.
     unsafe {
         let handler = core::mem::transmute::<usize, Handler>(action.handler);
         handler(signal, core::ptr::from_ref(info).cast_mut().cast(), core::ptr::from_mut(context).cast::<c_void>());
     }
     let _ = kernel::change_mask(libc::SIG_SETMASK, Some(SignalSet::ALL));
-    context.mask = kernel::for_kernel(context.mask);
+    context.mask = blocked(context.mask);
 }
 
 /// The handler has returned: what its frame says becomes true, as far as the kernel does
@@ -180,6 +185,20 @@ pub(super) unsafe extern "C" fn returning(context: *mut Ucontext) -> *mut Uconte
         return unsafe { depart(thread, context) };
     }
     context
+}
+
+/// The handler of a summons has returned, to `context` in the kernel's frame. Returns the context that the kernel may
+/// return to: the frame lies where the program had its stack.
+///
+/// # Safety
+/// `context` is in a frame of the kernel's, in a thread that was taken over.
+pub(super) unsafe extern "C" fn returning_from_summons(context: *mut Ucontext) -> *mut Ucontext {
+    let ours = |engine: &&Engine| engine.is_ours(context as usize);
+    match thread::running().zip(engine::get().filter(ours)) {
+        // SAFETY: a valid frame, as the caller promises.
+        Some((thread, _)) => unsafe { depart(thread, &*context) },
+        None => context,
+    }
 }
 
 /// The kernel cannot read a frame whose pages are absent, so it gets a copy at the lower end of our

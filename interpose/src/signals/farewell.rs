@@ -12,8 +12,11 @@ use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::sys::thread::SignalSet;
 
-/// What kills by default, but for what is ours and what cannot be handled.
-const DEADLY: [c_int; 19] = [
+/// What kills by default, but for what cannot be handled. Of these, SIGSEGV and SIGSYS are served by our own handlers once
+/// pages may be absent.
+const DEADLY: [c_int; 21] = [
+    libc::SIGSEGV,
+    libc::SIGSYS,
     libc::SIGHUP,
     libc::SIGINT,
     libc::SIGQUIT,
@@ -35,7 +38,7 @@ const DEADLY: [c_int; 19] = [
     libc::SIGPWR,
 ];
 /// Those among them that an instruction raises.
-const FAULTS: [c_int; 4] = [libc::SIGILL, libc::SIGTRAP, libc::SIGBUS, libc::SIGFPE];
+const FAULTS: [c_int; 6] = [libc::SIGILL, libc::SIGTRAP, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
 
 static WANTED: AtomicBool = AtomicBool::new(false);
 
@@ -50,6 +53,11 @@ pub fn begin() {
     }
 }
 
+/// Whether a handler of ours stands where the program has SIG_DFL.
+pub fn is_wanted() -> bool {
+    WANTED.load(Ordering::Relaxed)
+}
+
 /// The handler that stands for SIG_DFL.
 pub fn entry() -> usize {
     on_death as *const () as usize
@@ -57,7 +65,7 @@ pub fn entry() -> usize {
 
 /// What the kernel gets where the program wants `action`, which is SIG_DFL.
 pub fn in_place_of(signal: c_int, action: &Action) -> Action {
-    if !WANTED.load(Ordering::Relaxed) || !DEADLY.contains(&signal) {
+    if !is_wanted() || !DEADLY.contains(&signal) {
         return *action;
     }
     let flags = kernel::SIGINFO | kernel::ONSTACK | kernel::RESTART | kernel::RESTORER;
@@ -71,5 +79,7 @@ unsafe extern "C" fn on_death(signal: c_int, info: *mut libc::siginfo_t, context
         // It came from outside. Whatever it interrupted holds no lock of ours: those block every signal.
         statistics::finish();
     }
-    fault::die(info, context, false);
+    // The instruction can be repeated if it was the instruction that failed.
+    let repeats = signal == libc::SIGSEGV && kernel::code(info) > 0 && kernel::code(info) != fault::SI_KERNEL;
+    fault::die(info, context, repeats);
 }

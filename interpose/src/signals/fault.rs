@@ -14,7 +14,8 @@ use vmcore::page::Access;
 use vmcore::pager::Outcome;
 use vmcore::sys::thread::SignalSet;
 
-const SI_KERNEL: c_int = 0x80;
+/// The `si_code` of a fault that has no address.
+pub const SI_KERNEL: c_int = 0x80;
 
 /// Takes SIGSEGV, with every signal blocked while the handler runs.
 pub fn install() {

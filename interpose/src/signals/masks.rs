@@ -50,7 +50,13 @@ pub const fn ours_after(how: c_int, before: u64, set: SignalSet) -> u64 {
 /// rt_sigprocmask(2) of the running thread.
 pub fn change(how: c_int, set: Option<SignalSet>) -> Result<SignalSet> {
     if !super::ready() {
-        return kernel::change_mask(how, set);
+        let old = kernel::change_mask(how, set);
+        if set.is_none() || !super::ready() {
+            return old;
+        }
+        // Whoever took our signals meanwhile has not seen this change: it is made once more.
+        let _ = kernel::change_mask(libc::SIG_UNBLOCK, Some(SignalSet(OURS)));
+        return change(how, set).and(old);
     }
     if set.is_some() && !matches!(how, libc::SIG_BLOCK | libc::SIG_UNBLOCK | libc::SIG_SETMASK) {
         return Err(Errno(libc::EINVAL));

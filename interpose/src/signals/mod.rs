@@ -27,6 +27,7 @@ pub mod trampolines;
 use crate::shared::kernel::{self, OURS};
 use crate::shared::room;
 use crate::shared::thread::{self, PerThread, Thread};
+use crate::shared::ucontext::Ucontext;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use vmcore::sys::thread::SignalSet;
@@ -38,6 +39,9 @@ pub struct SignalState {
     pub blocked: Cell<u64>,
     /// The mask for the length of a call like sigsuspend.
     pub temporary: Cell<masks::Temporary>,
+    /// The thread's signals are ours to see to: the kernel has our alternate stack for it, and blocks none of [`OURS`].
+    /// Until then all of this state says nothing, and the kernel has what the program asked for.
+    pub taken: Cell<bool>,
     /// The program's alternate stack.
     pub alternate: Cell<stack::Alternate>,
     /// Signals of [`OURS`] that were sent while the program blocked them; all zero for none.
@@ -74,6 +78,7 @@ impl SignalState {
 
     /// A new thread has its creator's mask, and nothing else.
     pub fn inherit(&self, creator: &SignalState) {
+        self.taken.set(true);
         self.blocked.set(creator.blocked.get());
         self.temporary.set(masks::Temporary::default());
         self.alternate.set(stack::Alternate::default());
@@ -83,40 +88,74 @@ impl SignalState {
 
 static READY: AtomicBool = AtomicBool::new(false);
 
-/// Whether the handlers are installed. Until then every wrapper does the native thing.
+/// Whether the handlers are installed. Until then the process is native: every wrapper leaves the program's wish to the
+/// kernel, which has nothing of ours.
+#[inline]
 pub fn ready() -> bool {
     // Acquire: pairs with the release in `install`.
     READY.load(Ordering::Acquire)
 }
 
-/// Takes SIGSEGV, and the handlers that the program has set already. Once, at process start.
+/// Takes SIGSEGV, and puts our entry before the handlers that the program has set, however it did. Called when pages are
+/// about to be absent, and once more when every thread has been reached: what one of them has set in between is found then.
 pub fn install() {
-    if ready() {
-        return;
-    }
     fault::install();
     actions::adopt();
     // Release: pairs with `ready`.
     READY.store(true, Ordering::Release);
 }
 
-/// The running thread gets its alternate stack, and SIGSEGV gets through to it.
+/// A thread enters; the kernel has what it inherited, or asked for.
 pub fn enter_thread(thread: &'static Thread) {
     let state = thread.signals();
+    state.taken.set(false);
+    state.blocked.set(0);
     state.temporary.set(masks::Temporary::default());
     state.alternate.set(stack::Alternate::default());
     state.pending.iter().for_each(|pending| pending.set([0; 16]));
-    let old = kernel::change_mask(libc::SIG_UNBLOCK, Some(SignalSet(OURS)));
-    state.blocked.set(old.map_or(0, |old| old.0 & OURS));
-    // SAFETY: the stack lives as long as the record, for ever.
-    if let Ok(old) = unsafe { kernel::set_alternate(Some(&kernel_stack(thread))) } {
-        state.alternate.set(stack::Alternate::from_kernel(&old));
-    }
+}
+
+/// Takes over what the kernel has for the running thread: in a handler, with every signal blocked, that returns to
+/// `context`. The kernel gets our alternate stack and may let our signals in; what the program has asked for is noted.
+pub fn take_over(thread: &'static Thread, context: &mut Ucontext) {
+    let state = thread.signals();
+    state.temporary.set(masks::Temporary::default());
+    state.blocked.set(context.mask.0 & OURS);
+    context.mask = kernel::for_kernel(context.mask);
+    // As it was when the signal came, even if the kernel has taken it away for the length of this handler.
+    state.alternate.set(stack::Alternate::from_kernel(&context.stack));
+    context.stack = kernel_stack(thread);
+    stack::hand_over(thread);
+    state.taken.set(true);
+}
+
+/// Takes over for the length of a call that is trapped although nothing is absent, in no handler. Every signal must be
+/// blocked; `mask` is what the program has blocked, of which ours are noted.
+pub fn borrow(thread: &'static Thread, mask: SignalSet) {
+    let state = thread.signals();
+    state.temporary.set(masks::Temporary::default());
+    state.blocked.set(mask.0 & OURS);
+    // SAFETY: no stack is given.
+    let asked = unsafe { kernel::set_alternate(None) };
+    state.alternate.set(asked.map_or(stack::Alternate::default(), |old| stack::Alternate::from_kernel(&old)));
+    stack::hand_over(thread);
+    state.taken.set(true);
+}
+
+/// The end of what [`borrow`] began: the kernel has again what the program asked for. Every signal must be blocked; of ours,
+/// those are returned that the program wants to be.
+pub fn give_back(thread: &'static Thread) -> SignalSet {
+    let state = thread.signals();
+    state.taken.set(false);
+    // SAFETY: the program's own stack, or none.
+    let _ = unsafe { kernel::set_alternate(Some(&state.alternate.take().for_kernel())) };
+    SignalSet(state.blocked.take())
 }
 
 /// In a child process: locks that another thread of the parent held are free.
 pub fn survive_fork() {
     actions::survive_fork();
+    claims::survive_fork(!ready() && thread::running().is_some_and(|thread| thread.signals().taken.get()));
     halt::survive_fork();
     if let Some(thread) = thread::running() {
         // A child starts without pending signals.

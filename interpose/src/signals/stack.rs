@@ -33,6 +33,12 @@ impl Alternate {
         Alternate { base: stack.ss_sp as usize, size: stack.ss_size, flags: stack.ss_flags & AUTODISARM }
     }
 
+    /// As the kernel takes it.
+    pub fn for_kernel(&self) -> libc::stack_t {
+        let none = if self.size == 0 { libc::SS_DISABLE } else { 0 };
+        libc::stack_t { ss_flags: self.flags & AUTODISARM | none, ..self.in_frame() }
+    }
+
     /// As it stands in a signal frame.
     pub fn in_frame(&self) -> libc::stack_t {
         libc::stack_t { ss_sp: self.base as *mut _, ss_flags: self.flags, ss_size: self.size }
@@ -96,7 +102,7 @@ impl Alternate {
 /// # Safety
 /// The stack must stay there until it is replaced.
 pub unsafe fn change(new: Option<&libc::stack_t>, sp: usize) -> Result<libc::stack_t> {
-    let Some(thread) = thread::running() else {
+    let Some(thread) = thread::running().filter(|thread| thread.signals().taken.get()) else {
         // SAFETY: the stack stays there until it is replaced, as the caller promises.
         return unsafe { kernel::set_alternate(new) };
     };
@@ -105,6 +111,32 @@ pub unsafe fn change(new: Option<&libc::stack_t>, sp: usize) -> Result<libc::sta
         thread.signals().alternate.set(now.changed(new, sp, |new| judge(thread, new))?);
     }
     Ok(now.report(sp))
+}
+
+/// The kernel gets our alternate stack for the running thread, whose record is `thread`, and which is not on it. With every
+/// signal blocked, or in a thread whose stack no page of which is absent.
+///
+/// The kernel changes no stack that the thread stands on, and it may stand on the program's: for the length of the call
+/// its stack pointer is that of the departure, which is in nobody's use yet.
+pub fn hand_over(thread: &Thread) {
+    let ours = kernel_stack(thread);
+    // SAFETY: between the two changes of the stack pointer nothing is touched but registers; the kernel reads `ours`,
+    // which lies on the stack that the pointer leaves for that moment and where every signal is kept out, or finds room.
+    unsafe {
+        core::arch::asm!(
+            "mov r12, rsp",
+            "mov rsp, r13",
+            "syscall",
+            "mov rsp, r12",
+            out("r12") _,
+            in("r13") ours.ss_sp,
+            inout("rax") libc::SYS_sigaltstack => _,
+            in("rdi") &raw const ours,
+            in("rsi") 0,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
 }
 
 /// What the kernel says of an alternate stack with those flags and that size. The running thread, whose record is

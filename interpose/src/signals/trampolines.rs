@@ -3,7 +3,8 @@
 //!
 //! - `entry`: what the kernel calls for every signal that the program handles.
 //! - `handler_return`: what the program's handlers return to.
-//! - `restorer`: what our own handlers return to.
+//! - `summons_return`: what the handler returns to in which a thread is taken over.
+//! - `restorer`: what our other handlers return to.
 
 use super::deliver;
 use core::arch::global_asm;
@@ -66,6 +67,20 @@ global_asm!(
     "syscall",
     ".cfi_endproc",
     ".size vmalloc_handler_return, . - vmalloc_handler_return",
+    ".balign 16",
+    ".hidden vmalloc_summons_return",
+    ".globl vmalloc_summons_return",
+    ".type vmalloc_summons_return, @function",
+    "vmalloc_signal_cfi 7, 0",
+    "nop", // unwinders look up the address before the return address
+    "vmalloc_summons_return:",
+    "mov rdi, rsp",
+    "call {from_summons}",
+    "mov rsp, rax",
+    "mov eax, {rt_sigreturn}",
+    "syscall",
+    ".cfi_endproc",
+    ".size vmalloc_summons_return, . - vmalloc_summons_return",
     // Unwinders that read no tables look for exactly these bytes. In our own text the system-call guard lets it pass.
     ".balign 16",
     ".hidden vmalloc_restorer",
@@ -81,12 +96,14 @@ global_asm!(
     rt_sigreturn = const libc::SYS_rt_sigreturn,
     on_signal = sym deliver::on_signal,
     returning = sym deliver::returning,
+    from_summons = sym deliver::returning_from_summons,
 );
 
 unsafe extern "C" {
     fn vmalloc_entry();
     fn vmalloc_handler_return();
     fn vmalloc_restorer();
+    fn vmalloc_summons_return();
 }
 
 /// The handler that the kernel has for every signal that the program handles.
@@ -97,6 +114,11 @@ pub fn entry() -> usize {
 /// What the program's handlers return to.
 pub fn handler_return() -> usize {
     vmalloc_handler_return as *const () as usize
+}
+
+/// What the handler of a summons returns to.
+pub fn summons_return() -> usize {
+    vmalloc_summons_return as *const () as usize
 }
 
 /// What our own handlers return to: `rt_sigreturn`.

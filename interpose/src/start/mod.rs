@@ -75,7 +75,6 @@ fn make_once() -> Option<&'static Engine> {
             return None;
         }
     };
-    signals::install();
     trap::install();
     statistics::begin(engine, config);
     threads::enter();

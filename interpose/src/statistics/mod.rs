@@ -73,6 +73,11 @@ fn start_trace(engine: &Engine) -> bool {
     created.is_some()
 }
 
+/// Whether anything is written when the process ends, or executes another program.
+pub fn are_wanted() -> bool {
+    engine::config().is_some_and(|config| config.stats.is_some() || config.trace.is_some())
+}
+
 /// The process ends: writes what was asked for, once. A signal that kills waits meanwhile, and so does
 /// another thread that ends the process.
 pub fn finish() {
@@ -120,7 +125,7 @@ pub fn write() {
 /// to write, unless it fails. A program that cannot be executed is not even tried, as far as we can see:
 /// those who search a path try many.
 pub fn before_exec(number: c_long, args: &[usize; 6]) {
-    if engine::config().is_none_or(|config| config.stats.is_none() && config.trace.is_none()) || thread::is_guest() {
+    if !are_wanted() || thread::is_guest() {
         return;
     }
     let [dir, path] = if number == libc::SYS_execve { [libc::AT_FDCWD as usize, args[0]] } else { [args[0], args[1]] };

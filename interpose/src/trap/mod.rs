@@ -13,11 +13,11 @@ mod special;
 mod verdict;
 
 use crate::births::sharing;
-use crate::guard::{self, gadget};
+use crate::guard::{gadget, trapping};
 use crate::shared::engine;
 use crate::shared::thread::{self, Thread};
 use crate::shared::ucontext::Ucontext;
-use crate::signals::{claims, fault, halt};
+use crate::signals::{fault, halt};
 use crate::syscalls::execution::{attempt, claim, run};
 use crate::syscalls::pins::slots::{Slot, FRAME};
 use crate::syscalls::table::{self, Way};
@@ -25,22 +25,14 @@ use crate::syscalls::transfers;
 use core::ffi::{c_int, c_long, c_void};
 use verdict::Verdict;
 use vmcore::engine::Engine;
-use vmcore::sys::{self, Result};
+use vmcore::sys;
 
 /// The kernel's `si_code` of a trapped call.
 const SYS_USER_DISPATCH: c_int = 2;
 
-/// Installs the handler; where that fails, or there can be no gadget, the guard is refused.
+/// Says which handler traps come to. The kernel hears of it when there is something to trap.
 pub fn install() {
-    if gadget::build_trap_page().is_err() || claim_signal().is_err() {
-        guard::refuse();
-    }
-    sys::thread::while_waiting(guard::answer_waiting);
-}
-
-fn claim_signal() -> Result<()> {
-    // SAFETY: the handler makes raw calls only and takes no lock that its thread may hold.
-    unsafe { claims::claim(libc::SIGSYS, trapped) }
+    trapping::handled_by(trapped);
 }
 
 unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -48,11 +40,8 @@ unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context
     // SAFETY: the kernel's record of what came, and of what it interrupted, which nobody else refers to.
     let (is_trap, interrupted) = unsafe { ((*info).si_code == SYS_USER_DISPATCH, &mut *context.cast::<Ucontext>()) };
     if !is_trap {
-        if !arming::answer(interrupted) {
-            // SAFETY: the handler's own arguments, at its end.
-            unsafe { fault::forward(info, context) };
-        }
-        return;
+        // SAFETY: the handler's own arguments, at its end.
+        return unsafe { fault::forward(info, context) };
     }
     if interrupted.rip() == gadget::behind_birth_trap() {
         return sharing::born(interrupted);
@@ -74,7 +63,6 @@ unsafe extern "C" fn trapped(_signal: c_int, info: *mut libc::siginfo_t, context
 }
 
 fn begin(thread: &'static Thread, engine: &'static Engine, context: &mut Ucontext, number: c_long) {
-    thread.guard().land(context.rsp());
     engine::torment(2);
     let mut spare = Slot::FREE;
     let slots = thread.guard().slots();

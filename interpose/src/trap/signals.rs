@@ -5,7 +5,7 @@ use super::verdict::Verdict;
 use crate::shared::kernel::{Action, OURS};
 use crate::shared::thread::Thread;
 use crate::shared::ucontext::Ucontext;
-use crate::signals::{actions, masks, stack, trampolines};
+use crate::signals::{actions, kernel_stack, masks, stack, trampolines};
 use crate::syscalls::memory;
 use crate::syscalls::pins::claims::Claims;
 use crate::syscalls::pins::slots::Slot;
@@ -108,7 +108,7 @@ pub fn change_mask(
 }
 
 /// rt_sigreturn: repeated from our text, with the program's stack pointer; its frame must be readable.
-pub fn go_back(engine: &'static Engine, context: &mut Ucontext, slot: &mut Slot) -> Verdict {
+pub fn go_back(thread: &'static Thread, engine: &'static Engine, context: &mut Ucontext, slot: &mut Slot) -> Verdict {
     /// In the kernel's `struct ucontext`: pointer to the floating-point state, and the mask.
     const FLOATING: usize = 224;
     const MASK: usize = 296;
@@ -123,14 +123,37 @@ pub fn go_back(engine: &'static Engine, context: &mut Ucontext, slot: &mut Slot)
             claims.claim(0, floating, len as usize, Access::Read);
         }
     }
-    if let Some(mask) = memory::word(engine, frame + MASK).filter(|mask| mask & OURS != 0) {
-        memory::poke(engine, frame + MASK, &(mask & !OURS).to_ne_bytes());
+    if let Some(mask) = memory::word(engine, frame + MASK) {
+        masks::set_ours(thread.signals(), mask);
+        if mask & OURS != 0 {
+            memory::poke(engine, frame + MASK, &(mask & !OURS).to_ne_bytes());
+        }
     }
+    alternate_of_frame(thread, engine, frame);
     if !slot.pins.is_empty() {
         slot.key = 1;
     }
     context.set_rip(trampolines::restorer());
     Verdict::Left
+}
+
+/// A frame names the alternate stack that its handler's return brings back: the program's, in one that was made before the
+/// thread was taken over, or by the program. The kernel must find ours there.
+fn alternate_of_frame(thread: &'static Thread, engine: &'static Engine, frame: usize) {
+    const STACK: usize = 16;
+    const POINTER: usize = 160;
+    let ours = kernel_stack(thread);
+    let named: Option<libc::stack_t> = memory::get(engine, frame + STACK);
+    let Some((named, pointer)) = named.zip(memory::word(engine, frame + POINTER)) else {
+        return;
+    };
+    if named.ss_sp != ours.ss_sp {
+        let state = thread.signals();
+        if let Ok(changed) = state.alternate.get().changed(&named, pointer as usize, |new| stack::judge(thread, new)) {
+            state.alternate.set(changed);
+        }
+        memory::put(engine, frame + STACK, &ours);
+    }
 }
 
 /// sigaltstack: as the wrapper of the same name.

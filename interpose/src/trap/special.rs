@@ -7,6 +7,7 @@ use crate::births::{clone, exec};
 use crate::guard::PR_SET_SYSCALL_USER_DISPATCH;
 use crate::shared::thread::Thread;
 use crate::shared::ucontext::Ucontext;
+use crate::statistics;
 use crate::syscalls::execution::is_zero_copy;
 use crate::syscalls::own::{descriptors, mappings};
 use crate::syscalls::pins::slots::{Ending, Slot};
@@ -34,13 +35,17 @@ pub fn before(
         Family::SizeLimit => file::expect_size_limit(),
         Family::SignalAction => return Verdict::Done(signals::action(engine, [a, b, c, d])),
         Family::SignalMask => return Verdict::Done(signals::change_mask(thread, engine, context, [a, b, c, d])),
-        Family::SignalReturn => return signals::go_back(engine, context, slot),
+        Family::SignalReturn => return signals::go_back(thread, engine, context, slot),
         Family::AlternateStack => return Verdict::Done(signals::alternate_stack(engine, context, [a, b])),
         Family::Set(arg) => return signals::without_ours(engine, slot, arg, call.way),
         Family::SetPair => return without_ours_in_pair(engine, slot, call),
         Family::Child => return clone::begin(thread, engine, context, slot).map_or(Verdict::Left, Verdict::Done),
         Family::Exec => return exec::execute(thread, context, slot, call).map_or(Verdict::Go(call.way), Verdict::Done),
         Family::ThreadEnd => {
+            if slot.number == libc::SYS_exit_group {
+                // A program that ends by its own instruction: nobody has written yet.
+                statistics::finish();
+            }
             if let Some(slots) = thread.guard().slots() {
                 slots.clear();
             }

@@ -1,17 +1,28 @@
 //! exec: what the program has blocked of our signals goes along, and statistics are written while there
 //! is somebody to do it. Both happen where the call is trapped (`births/exec.rs`), so the wrappers
-//! only see to it that it is.
+//! only see to it that it is. While nothing can be absent, the kernel knows what is blocked, and a trap is made for
+//! those alone who want statistics.
 //!
 //! The functions with a list of arguments make a vector of it on the stack, as libc does: a child of
 //! vfork may call them.
 
 use crate::guard::trapping::Trapping;
 use crate::next;
+use crate::statistics;
 use core::arch::naked_asm;
 use core::ffi::{c_char, c_int};
 
 type Text = *const c_char;
 type Texts = *const *mut c_char;
+
+/// The exec that follows is trapped if there is anything to do in the trap.
+pub fn prepare() -> Trapping {
+    if statistics::are_wanted() {
+        Trapping::begin()
+    } else {
+        Trapping::if_armed()
+    }
+}
 
 macro_rules! exec {
     ($(#[$note:meta])* $name:ident, $cname:literal, ($($arg:ident: $type:ty),*)) => {
@@ -23,7 +34,7 @@ macro_rules! exec {
             let Some(next) = next!($cname, unsafe extern "C" fn($($type),*) -> c_int) else {
                 return -1;
             };
-            let _trapping = Trapping::begin();
+            let _trapping = prepare();
             // SAFETY: the caller's arguments.
             unsafe { next($($arg),*) }
         }

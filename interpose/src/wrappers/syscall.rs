@@ -1,12 +1,13 @@
 //! syscall(2), the C library's function that takes a number: the calls that concern us whether the guard
 //! is armed or not are ours, all others are libc's, at the cost of a look and a jump.
 
-use super::{descriptors, mappings, transfers};
+use super::{descriptors, exec, mappings, transfers};
 use crate::guard::trapping::Trapping;
 use crate::next;
 use crate::shared::engine;
 use crate::shared::errno::fail;
 use crate::syscalls::execution::is_zero_copy;
+use crate::syscalls::memory;
 use crate::syscalls::table::{self, bits_of_those_that_concern_unarmed, Family, MOST};
 use core::ffi::{c_int, c_long};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -62,8 +63,12 @@ unsafe extern "C" fn slowly(number: c_long, a: usize, b: usize, c: usize, d: usi
             pass_on()
         }
         // What makes children, or another program of this one, is done in a trap.
-        Family::Child | Family::Exec if number != libc::SYS_vfork => {
-            let _trapping = Trapping::begin();
+        Family::Child if number != libc::SYS_vfork => {
+            let _trapping = Trapping::for_clone(clone_flags(number, a));
+            pass_on()
+        }
+        Family::Exec => {
+            let _trapping = exec::prepare();
             pass_on()
         }
         Family::Refused if engine::get().is_some() => fail(libc::ENOSYS) as isize,
@@ -71,6 +76,15 @@ unsafe extern "C" fn slowly(number: c_long, a: usize, b: usize, c: usize, d: usi
         // SAFETY: the program's own arguments of vmsplice.
         Family::Splice => unsafe { transfers::vmsplice(a as c_int, b as *const libc::iovec, c, d as u32) },
         _ => pass_on(),
+    }
+}
+
+/// What the child shares, by the first argument of a call that makes one.
+fn clone_flags(number: c_long, first: usize) -> c_int {
+    match number {
+        libc::SYS_clone => first as c_int,
+        libc::SYS_clone3 => engine::get().and_then(|engine| memory::get::<u64>(engine, first)).unwrap_or(0) as c_int,
+        _ => 0,
     }
 }
 

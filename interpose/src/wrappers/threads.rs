@@ -32,7 +32,8 @@ unsafe extern "C" fn begin(errand: *mut c_void) -> *mut c_void {
     let entered = born.or_else(threads::enter);
     // SAFETY: made by `pthread_create` for this thread alone.
     let Errand { start, argument, blocked } = unsafe { errand.read() };
-    if let Some(record) = entered.filter(|_| born.is_none()) {
+    // A creator that was not taken over has noted nothing, and the kernel knows it all.
+    if let Some(record) = entered.filter(|_| born.is_none() && blocked != 0) {
         masks::set_ours(record.signals(), blocked);
     }
     let _ = blocks::free(errand as usize);

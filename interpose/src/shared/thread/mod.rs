@@ -17,7 +17,7 @@ use vmcore::pager::Place;
 use vmcore::region::Region;
 use vmcore::sync::Lock;
 use vmcore::sys::memory::{self, Protection};
-use vmcore::sys::thread as sys;
+use vmcore::sys::thread::{self as sys, Quiet};
 
 pub use area::{Area, PerThread};
 use current::set_current;
@@ -221,13 +221,22 @@ pub fn enter() -> Option<&'static Thread> {
     if process() == 0 {
         PROCESS.store(sys::process_id(), Ordering::Relaxed);
     }
-    let record = reserve()?;
+    // Whoever arms the guard may give it a record at any moment, and the thread finds that in a handler.
+    let _quiet = Quiet::begin();
+    let tid = sys::id();
+    let given = current().or_else(|| all().find(|record| record.tid.load(Ordering::Acquire) == tid));
+    let record = given.or_else(reserve)?;
     begin(record, true);
     Some(record)
 }
 
 /// What a record says of its thread before the thread exists.
 const UNBORN: u32 = u32::MAX;
+
+/// Whether a record waits for its thread to begin.
+pub fn is_birth_under_way() -> bool {
+    all().any(|record| record.tid.load(Ordering::Acquire) == UNBORN)
+}
 
 /// A record for a thread that will begin, with a number; `None` when there is no memory for it.
 pub fn reserve() -> Option<&'static Thread> {

@@ -217,7 +217,7 @@ calls! {
     SYS_clock_gettime: Soon, Plain, [(1, TIME_OUT)];
     SYS_clock_getres: Soon, Plain, [(1, TIME_OUT)];
     SYS_clock_nanosleep: Waits, Plain, [(2, TIME), (3, TIME_OUT)];
-    SYS_exit_group: Soon, Plain, [];
+    SYS_exit_group: Soon, ThreadEnd, [];
     SYS_epoll_wait: Waits, Plain, [(1, Out(Times(2, 12)))];
     SYS_epoll_ctl: Soon, Plain, [(3, In(Fixed(12)))];
     SYS_tgkill: Soon, Plain, [];

@@ -37,19 +37,19 @@ fn read(tid: u32, name: &str, buffer: &mut [u8]) -> Option<usize> {
 }
 
 /// A short path, made without allocating.
-pub struct ShortPath {
+struct ShortPath {
     bytes: [u8; 64],
     len: usize,
 }
 
 impl ShortPath {
     /// Empty.
-    pub const fn new() -> ShortPath {
+    const fn new() -> ShortPath {
         ShortPath { bytes: [0; 64], len: 0 }
     }
 
     /// As a C string.
-    pub fn text(&self) -> Option<&CStr> {
+    fn text(&self) -> Option<&CStr> {
         CStr::from_bytes_until_nul(&self.bytes).ok()
     }
 }
@@ -73,6 +73,36 @@ fn exists(tid: u32) -> bool {
     unsafe { sys::call(libc::SYS_tgkill, [thread::process() as usize, tid as usize, 0, 0, 0, 0]) == 0 }
 }
 
+/// Calls `with` for every thread of the process; false if the kernel does not say which there are.
+pub fn each_thread(mut with: impl FnMut(u32)) -> bool {
+    let mut path = ShortPath::new();
+    let Ok(()) = write!(path, "/proc/{}/task", thread::process()) else {
+        return false;
+    };
+    let Some(dir) = path.text().and_then(|path| file::open(path, libc::O_RDONLY | libc::O_DIRECTORY, 0).ok()) else {
+        return false;
+    };
+    let mut entries = [0u8; 2048];
+    loop {
+        let args = [dir as usize, entries.as_mut_ptr() as usize, entries.len(), 0, 0, 0];
+        // SAFETY: the buffer has room for so many bytes.
+        let len = unsafe { sys::call(libc::SYS_getdents64, args) };
+        let Some(mut rest) = usize::try_from(len).ok().filter(|len| *len > 0).and_then(|len| entries.get(..len)) else {
+            break;
+        };
+        // Each: inode, offset, length of the entry, type, name.
+        while let (Some(&[low, high]), Some(name)) = (rest.get(16..18), rest.get(19..)) {
+            let tid = CStr::from_bytes_until_nul(name).ok().and_then(|name| name.to_str().ok()?.parse().ok());
+            if let Some(tid) = tid {
+                with(tid);
+            }
+            rest = rest.get(usize::from(u16::from_ne_bytes([low, high])).max(20)..).unwrap_or(&[]);
+        }
+    }
+    file::close(dir);
+    true
+}
+
 /// Where the thread is. The file says `running`, or `number args… stack counter`, or `-1 stack counter` outside of a call.
 pub fn whereabouts(tid: u32) -> Whereabouts {
     let mut buffer = [0; 256];
@@ -80,6 +110,10 @@ pub fn whereabouts(tid: u32) -> Whereabouts {
         return if exists(tid) { Whereabouts::Running } else { Whereabouts::Gone };
     };
     let text = buffer.get(..len).unwrap_or(&[]);
+    if text.starts_with(b"-1 0x0 0x0") {
+        // Only its number is left: the main thread, when it has ended before the others.
+        return Whereabouts::Gone;
+    }
     let mut words = text.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
     let mut call = [0; 9];
     for (i, word) in call.iter_mut().enumerate() {

@@ -1,13 +1,26 @@
 //! The C library's functions for actions, masks and the alternate stack, in libc's forms.
 
+use crate::next;
 use crate::shared::errno::answer;
 use crate::shared::kernel::{self, Action};
 use crate::shared::thread;
-use crate::signals::{actions, masks, stack, trampolines};
+use crate::signals::{actions, farewell, masks, ready, stack, trampolines};
 use crate::syscalls::memory;
 use core::ffi::c_int;
 use vmcore::sys::thread::SignalSet;
 use vmcore::sys::{Errno, Result};
+
+/// The C library's own function while nothing is ours: its call is made from libc's text, so that it is trapped if the
+/// thread is taken over just before it.
+macro_rules! native {
+    ($name:literal, $kind:ty) => {
+        if ready() {
+            None
+        } else {
+            next!($name, $kind)
+        }
+    };
+}
 
 /// libc's sets are longer than the kernel's; only the first word is used.
 ///
@@ -66,6 +79,13 @@ macro_rules! sigaction {
         /// # Safety
         /// As the original.
         pub unsafe fn $name(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
+            if !farewell::is_wanted() {
+                type Change = unsafe extern "C" fn(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int;
+                if let Some(next) = native!(c"sigaction", Change) {
+                    // SAFETY: libc's function gets the program's own arguments.
+                    return unsafe { next(signal, new, old) };
+                }
+            }
             // SAFETY: the program gives null or an action.
             let new = unsafe { new.as_ref() };
             let new = new.map(|new| {
@@ -108,6 +128,11 @@ unsafe fn change_mask(how: c_int, set: *const libc::sigset_t, old: *mut libc::si
 /// # Safety
 /// As the original.
 pub unsafe fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
+    if let Some(next) = native!(c"sigprocmask", unsafe extern "C" fn(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)
+    {
+        // SAFETY: libc's function gets the program's own arguments.
+        return unsafe { next(how, set, old) };
+    }
     // SAFETY: the arguments are those of sigprocmask.
     answer(unsafe { change_mask(how, set, old) })
 }
@@ -117,6 +142,12 @@ pub unsafe fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc
 /// # Safety
 /// As the original.
 pub unsafe fn pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
+    if let Some(next) =
+        native!(c"pthread_sigmask", unsafe extern "C" fn(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)
+    {
+        // SAFETY: libc's function gets the program's own arguments.
+        return unsafe { next(how, set, old) };
+    }
     // SAFETY: the arguments are those of sigprocmask, too.
     match unsafe { change_mask(how, set, old) } {
         Ok(()) => 0,
@@ -129,6 +160,10 @@ pub unsafe fn pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut 
 /// # Safety
 /// As the original.
 pub unsafe fn sigpending(set: *mut libc::sigset_t) -> c_int {
+    if let Some(next) = native!(c"sigpending", unsafe extern "C" fn(*mut libc::sigset_t) -> c_int) {
+        // SAFETY: libc's function gets the program's own arguments.
+        return unsafe { next(set) };
+    }
     let kept = thread::current().map_or(SignalSet::EMPTY, |thread| masks::kept(thread.signals()));
     let said = |pending: SignalSet| {
         if set.is_null() {
@@ -145,6 +180,10 @@ pub unsafe fn sigpending(set: *mut libc::sigset_t) -> c_int {
 /// # Safety
 /// As the original.
 pub unsafe fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
+    if let Some(next) = native!(c"sigaltstack", unsafe extern "C" fn(*const libc::stack_t, *mut libc::stack_t) -> c_int) {
+        // SAFETY: libc's function gets the program's own arguments.
+        return unsafe { next(new, old) };
+    }
     let here = 0u8;
     // SAFETY: the program gives null or a stack, and null or room for one; what cannot be read or written ends the
     // copy; and its stack stays, as sigaltstack asks.

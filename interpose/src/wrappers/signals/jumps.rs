@@ -7,7 +7,7 @@
 use crate::next;
 use crate::shared::kernel::{self, OURS};
 use crate::shared::{ends, thread};
-use crate::signals::masks;
+use crate::signals::{masks, ready};
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
@@ -38,6 +38,9 @@ unsafe fn save(at: *mut u64) {
 /// # Safety
 /// `mask` must be the first word of a set, and `at` its last; or of what looks like one.
 unsafe fn load(mask: *mut u64, at: *const u64) {
+    if !ready() {
+        return;
+    }
     // SAFETY: both are words of what is as long as a set, as the caller promises.
     let (set, noted) = unsafe { (mask.read_unaligned(), at.read_unaligned()) };
     let is_good = noted == note(set & !OURS, noted & OURS);
