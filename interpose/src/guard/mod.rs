@@ -115,10 +115,7 @@ pub fn enter_thread(thread: &'static Thread) {
     if !prepare_thread(thread) {
         return refuse();
     }
-    let control_block: usize;
-    // SAFETY: the x86-64 ABI: the word at fs:0 is its own address.
-    unsafe { core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) control_block, options(readonly, nostack)) };
-    guard.control_block.store(control_block, Ordering::Release);
+    guard.control_block.store(control_block(), Ordering::Release);
     thread.selector.store(0, Ordering::SeqCst);
     // SeqCst: pairs with `trap::arming::arm`, which sets the flag before it looks for threads.
     if ARMED.load(Ordering::SeqCst) {
@@ -203,6 +200,14 @@ pub fn forget_thread(thread: &'static Thread) {
     }
 }
 
+/// Where libc's control block of the running thread lies.
+fn control_block() -> usize {
+    let at;
+    // SAFETY: the x86-64 ABI: the word at fs:0 is its own address.
+    unsafe { core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) at, options(readonly, nostack)) };
+    at
+}
+
 /// In a child process, whose only thread is `own`: dispatch is not inherited, and the pins of the parent
 /// are not ours.
 pub fn survive_fork(own: Option<&'static Thread>) {
@@ -215,7 +220,9 @@ pub fn survive_fork(own: Option<&'static Thread>) {
     }
     thread.guard().holds.forget();
     requests::forget();
-    // The parent's pin on it, if the thread's stack is a block, was forgotten like all others.
+    // A clone may have given the child another than the parent's thread has. The pin on that, if it is in a block, was
+    // forgotten like all others, and the kernel kills whose block it finds absent.
+    thread.guard().control_block.store(control_block(), Ordering::Release);
     if let Some(engine) = engine::get().filter(|_| ARMED.load(Ordering::Relaxed)) {
         kept::keep_control_block(engine, thread.guard().control_block.load(Ordering::Relaxed));
     }
