@@ -15,12 +15,12 @@ use crate::frames::{Arena, FramePool, Layout};
 use crate::index::RegionNumber;
 use crate::learning::ReadAhead;
 use crate::mapper::Mapper;
-use crate::region::{Region, Span};
+use crate::region::{RegionList, Span};
 use crate::swap::{NoSwap, Swap, SwapDevice};
 use crate::sync::{self, Guard, Lock};
 use crate::sys::memory::{self, Protection};
 use crate::sys::Errno;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// What a door does for the engine.
 #[derive(Clone, Copy)]
@@ -92,48 +92,6 @@ pub struct InUse {
     pub slots_peak: u32,
 }
 
-/// Which regions there are, and those without owner and blocks.
-struct RegionList {
-    /// A bit for each place of the span that holds a region.
-    present: [AtomicU64; 1024],
-    /// Places that have been looked at; changed with `free` held.
-    made: AtomicU32,
-    /// The first region without owner and blocks.
-    free: Lock<FreeRegions>,
-    /// Threads that run.
-    threads: AtomicU32,
-}
-
-/// The list of regions without owner and blocks.
-#[derive(Default)]
-pub struct FreeRegions {
-    first: Option<RegionNumber>,
-}
-
-impl FreeRegions {
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
-    /// The first, which stays in the list until [`Region::delist`] says what comes next.
-    pub(crate) fn first(&self) -> Option<RegionNumber> {
-        self.first
-    }
-
-    /// The first was taken, and `next` came behind it.
-    pub(crate) fn advance(&mut self, next: Option<RegionNumber>) {
-        self.first = next;
-    }
-
-    /// Enters a region in the list, unless it is in it.
-    pub(crate) fn enlist(&mut self, region: &Region) {
-        if region.enlist(self.first) {
-            self.first = Some(region.number());
-        }
-    }
-}
-
 /// A virtual memory system.
 pub struct Engine {
     regime: Regime,
@@ -145,6 +103,8 @@ pub struct Engine {
     events: Events,
     span: Span,
     regions: RegionList,
+    /// Threads that run.
+    threads: AtomicU32,
     read_ahead: ReadAhead,
     armed: AtomicBool,
     arming: Lock<()>,
@@ -210,12 +170,8 @@ impl Engine {
             charge: if exact { CommitCharge::exact(pool, slots) } else { CommitCharge::with_reserve(pool, slots) },
             events: Events::new(),
             span,
-            regions: RegionList {
-                present: [const { AtomicU64::new(0) }; 1024],
-                made: AtomicU32::new(0),
-                free: Lock::new(FreeRegions::default()),
-                threads: AtomicU32::new(0),
-            },
+            regions: RegionList::new(),
+            threads: AtomicU32::new(0),
             read_ahead: ReadAhead::new(),
             armed: AtomicBool::new(exact),
             arming: Lock::new(()),
@@ -315,60 +271,33 @@ impl Engine {
     /// Whether there is a region with this number.
     #[inline]
     pub fn exists(&self, number: RegionNumber) -> bool {
-        // Acquire: pairs with the release in `note_region`.
-        let word = self.regions.present.get(number.at() / 64);
-        word.is_some_and(|word| word.load(Ordering::Acquire) & 1 << (number.get() % 64) != 0)
+        self.regions.exists(number)
     }
 
-    /// The numbers of the regions that there are.
-    pub(crate) fn existing(&self) -> impl Iterator<Item = RegionNumber> + '_ {
-        (0..self.places_looked_at()).map(RegionNumber::new).filter(|number| self.exists(*number))
-    }
-
-    /// Places of the span that have been looked at; those behind hold no region.
-    pub(crate) fn places_looked_at(&self) -> u32 {
-        // Acquire: pairs with the release in `note_looked_at`.
-        self.regions.made.load(Ordering::Acquire)
-    }
-
-    /// The region has its record, and exists for everybody.
-    pub(crate) fn note_region(&self, number: RegionNumber) {
-        if let Some(word) = self.regions.present.get(number.at() / 64) {
-            // Release: pairs with `exists`.
-            word.fetch_or(1 << (number.get() % 64), Ordering::Release);
-        }
-    }
-
-    /// Places up to this one have been looked at. The list of free regions is held.
-    pub(crate) fn note_looked_at(&self, number: RegionNumber) {
-        // Release: pairs with `places_looked_at`.
-        self.regions.made.store(number.get() + 1, Ordering::Release);
-    }
-
-    /// The list of regions without owner and blocks, held.
-    pub(crate) fn free_regions(&self) -> Guard<'_, FreeRegions> {
-        self.regions.free.hold()
+    /// Which regions there are.
+    pub(crate) fn regions(&self) -> &RegionList {
+        &self.regions
     }
 
     /// A thread begins.
     pub fn count_thread(&self) {
-        self.regions.threads.fetch_add(1, Ordering::Relaxed);
+        self.threads.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A thread ends.
     pub fn discount_thread(&self) {
-        self.regions.threads.fetch_sub(1, Ordering::Relaxed);
+        self.threads.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// So many threads run now.
     pub fn set_threads(&self, threads: u32) {
-        // Relaxed: a number to decide by.
-        self.regions.threads.store(threads, Ordering::Relaxed);
+        // Relaxed, as above and below: a number to decide by.
+        self.threads.store(threads, Ordering::Relaxed);
     }
 
     /// So many threads run.
     pub fn threads(&self) -> u32 {
-        self.regions.threads.load(Ordering::Relaxed)
+        self.threads.load(Ordering::Relaxed)
     }
 
     // What happens.

@@ -9,14 +9,14 @@
 //! promises them no single moment either. Transitions that need no frame (a protection that changes)
 //! may also go on, so the child finds some tokens whose holders it does not have, and settles them.
 
-use crate::engine::{Engine, FreeRegions};
+use crate::engine::Engine;
 use crate::events::Event;
 use crate::frames::{Frozen, User};
 use crate::index::{FrameIndex, PageNumber};
 use crate::mapper::protection;
 use crate::page::{Pte, State};
 use crate::pager::Place;
-use crate::region::{Owner, Region};
+use crate::region::{FreeRegions, Owner, Region};
 use crate::swap::FrozenSlots;
 use crate::sync::{Closer, Guard};
 use crate::sys::medium::Medium;
@@ -51,7 +51,7 @@ impl Engine {
             let is_own = own.is_some_and(|own| core::ptr::eq(own, place.region));
             place.region.gate().shut(&closer, is_own);
         }
-        let (free, arming) = (self.free_regions(), self.hold_arming());
+        let (free, arming) = (self.regions().hold_free(), self.hold_arming());
         let growing = self.swap().hold_growing();
         let others = Others { _free: free, _arming: arming, _shared: self.hold_shared() };
         let mut frames = self.settled_frames();

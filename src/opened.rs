@@ -15,7 +15,7 @@ impl Engine {
     /// A region without pages; `None` when all are open, or memory is short. Without an outlook its pages
     /// are seen at their own addresses and kept in the swap device.
     pub fn open_region(&'static self, outlook: Option<&'static Outlook>) -> Option<Place> {
-        let mut free = self.free_regions();
+        let mut free = self.regions().hold_free();
         let place = self.take_listed(&mut free).or_else(|| self.make_next(&free))?;
         place.region.set_outlook(outlook);
         place.region.set_owner(Owner::Everybody);

@@ -1,13 +1,13 @@
 //! Where regions come from and where they go: made for a thread, abandoned when it ends, taken over
 //! when their blocks are gone, or nearly.
 
-use crate::engine::{Engine, FreeRegions};
+use crate::engine::Engine;
 use crate::heap::Heap;
 use crate::index::RegionNumber;
 use crate::page::table::GROUP_PAGES;
 use crate::page::{Pte, State};
 use crate::pager::Place;
-use crate::region::{Owner, Region};
+use crate::region::{FreeRegions, Owner, Region};
 use crate::report::say;
 use crate::sync::Closer;
 use crate::sys::memory::{self, Protection};
@@ -25,10 +25,10 @@ impl Engine {
     /// ended thread left with some blocks; or a new one.
     pub fn acquire_region(&'static self, owner: Owner, whole: bool) -> Option<Place> {
         let _stack = self.keep_stack();
-        if self.free_regions().is_empty() {
+        if self.regions().hold_free().is_empty() {
             self.collect_ownerless();
         }
-        let mut free = self.free_regions();
+        let mut free = self.regions().hold_free();
         let place = self
             .take_listed(&mut free)
             .or_else(|| if whole { None } else { self.find_roomy() })
@@ -111,10 +111,10 @@ impl Engine {
 
     /// A new region; the list of free ones is held.
     pub(crate) fn make_next(&'static self, _free: &FreeRegions) -> Option<Place> {
-        let made = self.places_looked_at();
+        let made = self.regions().places_looked_at();
         for number in (made..self.span().most.min(made + PLACES_TRIED)).map(RegionNumber::new) {
             if self.make_region(number) {
-                self.note_looked_at(number);
+                self.regions().note_looked_at(number);
                 return Some(self.place(number));
             }
         }
@@ -149,7 +149,7 @@ impl Engine {
             return false;
         }
         self.place(number).region.begin(number, self.page_size());
-        self.note_region(number);
+        self.regions().note_region(number);
         true
     }
 
@@ -170,7 +170,7 @@ impl Engine {
 
     /// Enters an empty region without owner in the list; the caller holds the right to close gates.
     pub(crate) fn enlist(&'static self, place: &Place) {
-        let mut free = self.free_regions();
+        let mut free = self.regions().hold_free();
         if place.region.owner() == Owner::Nobody {
             free.enlist(place.region);
         }

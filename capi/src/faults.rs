@@ -220,7 +220,7 @@ const WRITE: i64 = 1 << 1;
 const FETCH: i64 = 1 << 4;
 
 unsafe extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: the kernel's own arguments.
+    // SAFETY: the kernel calls this handler with a siginfo and a ucontext that live until it returns, and nobody else uses them.
     let (code, address, registers) =
         unsafe { ((*info).si_code, (*info).si_addr() as usize, &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs) };
     let error = registers[libc::REG_ERR as usize];

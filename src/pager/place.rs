@@ -155,6 +155,6 @@ impl Engine {
 
     /// Every region that exists.
     pub fn places(&'static self) -> impl Iterator<Item = Place> {
-        self.existing().map(|number| self.place(number))
+        self.regions().existing().map(|number| self.place(number))
     }
 }

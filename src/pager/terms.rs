@@ -47,7 +47,7 @@ impl Engine {
             (Some(first), Some(end)) if first.base == end.base => Whose::Heap(first),
             _ => {
                 let meets = |base: usize| base <= last && at < base + self.span().len;
-                if self.existing().any(|number| meets(self.span().slot(number))) {
+                if self.regions().existing().any(|number| meets(self.span().slot(number))) {
                     Whose::Mixed
                 } else {
                     Whose::Program

@@ -8,6 +8,9 @@ mod span;
 mod outlook;
 mod record;
 
+mod list;
+
+pub use list::{FreeRegions, RegionList};
 pub use outlook::{Outlook, Store};
 pub use record::{Owner, Region};
 pub use span::{Span, BASE, END, RECORD};
